@@ -1,0 +1,20 @@
+/* The C back end: loops → one readable C file and its header.
+ * In: a LoopProgram.  Out: texts, byte-identical for the same input on every machine and from every directory. */
+#ifndef GM_EMIT_C_EMIT_C_H
+#define GM_EMIT_C_EMIT_C_H
+
+#include "loop/loop.h"
+#include "support/text.h"
+
+typedef enum { WEIGHTS_FILE, WEIGHTS_INCBIN, WEIGHTS_INLINE } WeightsMode;
+typedef struct {
+    const char *prefix;        /* of every name: the model's, made a C identifier */
+    const char *header_name;   /* "gmlp_s16.h", for #include and the guard */
+    WeightsMode weights_mode;
+    const char *incbin_path;   /* INCBIN: as written into the file */
+    const unsigned char *blob; /* INLINE: the whole .gmw image */
+    size_t blob_size;
+} EmitOptions;
+void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source, Text *header);
+
+#endif

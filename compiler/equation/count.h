@@ -1,0 +1,13 @@
+/* Costs of equations, summed over their iteration spaces. */
+#ifndef GM_EQUATION_COUNT_H
+#define GM_EQUATION_COUNT_H
+#include "equation/equation.h"
+typedef struct {
+    int64_t macs;   /* multiply-adds of contractions and convolutions: sum-reductions over a product of two or more reads */
+    int64_t flops;  /* every operation: a MAC is two, an element function its cost */
+    int64_t bytes;  /* f32 and integers read and written once per tensor */
+    int64_t parameters;
+} Cost;
+Cost equation_cost(const Equation *equation); /* parameters 0 */
+Cost module_cost(const Module *module);       /* packed equations left out of macs, flops */
+#endif

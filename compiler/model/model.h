@@ -1,0 +1,52 @@
+/* From text to equations: imports, names, compile-time values, blocks expanded, shapes and bounds checked.
+ * In: the path of a .gm file and what the command line sets.  Out: a Module (unfused, one equation as written or per whole-tensor
+ * operation), or diagnostics.  Leaves to others: checkpoints, fusion, everything about machines. */
+#ifndef GM_MODEL_MODEL_H
+#define GM_MODEL_MODEL_H
+
+#include "dsl/ast.h"
+#include "equation/equation.h"
+#include "support/diagnostics.h"
+
+typedef struct {
+    const char *path;   /* the .gm file; "-" is standard input */
+    const char *text;   /* not NULL: the text itself, `path` is then only its name */
+    const char *model;  /* --model NAME, or NULL */
+    LIST(const char *) sets; /* "DEPTH=12" in order of the command line */
+} ModelRequest;
+
+/* A bind declaration that applies to the model, with the file it stands in. */
+typedef struct {
+    const AstBind *bind;
+    const AstFile *file;
+} BindSource;
+
+typedef struct {
+    LIST(AstFile *) files;      /* the file, then every import once, in order of first mention */
+    LIST(BindSource) binds;     /* all of them; Frame.block and Module.name say where they apply */
+    Module *module;             /* NULL when there were errors */
+} Model;
+
+/* Parses the file and its imports (beside the importing file, then the embedded library) and expands the chosen model.
+ * module is NULL when an error was reported. */
+Model *model_load(Arena *arena, const ModelRequest *request, Diagnostics *diags);
+
+/* Compile-time evaluation for others (bind lines, hints): names are looked up by the callback. Errors go to diags. */
+typedef struct ConstantValue {
+    enum { CONSTANT_NUMBER, CONSTANT_FLAG, CONSTANT_STRING, CONSTANT_LIST } kind;
+    double number;
+    bool integer;       /* NUMBER without fraction, written or computed from integers */
+    bool flag;
+    const char *text;
+    int count;          /* LIST */
+    struct ConstantValue *items;
+} ConstantValue;
+typedef bool ConstantLookup(void *context, const char *name, ConstantValue *value);
+bool constant_evaluate(Arena *arena, const AstExpr *expr, ConstantLookup *lookup, void *context, ConstantValue *value, Diagnostics *diags);
+
+/* The embedded library: name ("vision.gm") → text, or NULL. */
+const char *library_find(const char *name, size_t *size);
+int library_count(void);
+const char *library_name(int i);
+
+#endif

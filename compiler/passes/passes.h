@@ -1,0 +1,19 @@
+/* Equations to equations: the ordered table of passes is passes.c. Every pass keeps the module's meaning, and the module is
+ * verified after each.
+ * In: a module as expanded.  Out: normal form, views and maps inlined, weight-only work marked `packed`, epilogues attached. */
+#ifndef GM_PASSES_PASSES_H
+#define GM_PASSES_PASSES_H
+
+#include "equation/equation.h"
+
+typedef struct {
+    const char *name, *does;
+    void (*run)(Module *module, Diagnostics *diags);
+} Pass;
+extern const Pass pass_table[];
+extern const int pass_count;
+
+/* Runs the table up to and including `last` (NULL: all). Names a pass that doesn't exist: false. */
+bool run_passes(Module *module, const char *last, Diagnostics *diags);
+
+#endif

@@ -1,0 +1,113 @@
+/* The plan: which equations form a kernel, how each tensor lies in memory, and the order of kernel calls.
+ * In: a module in normal form, fused and folded.  Out: a Plan; loops and code are left to lowering.
+ * A plan belongs to one target family; the forms of a family differ in their loops alone. */
+#ifndef GM_SCHEDULE_PLAN_H
+#define GM_SCHEDULE_PLAN_H
+
+#include "equation/equation.h"
+#include "target/target.h"
+
+/* --- layouts ------------------------------------------------------------------------------------------------------ */
+typedef enum {
+    STORE_NONE,   /* lives only inside one kernel (scratch of one row), or was never materialised */
+    STORE_INPUT,  /* the caller's array, dense row-major */
+    STORE_OUTPUT, /* the caller's array, dense row-major */
+    STORE_ARENA,
+    STORE_BLOB,   /* packed weights */
+    STORE_STATIC  /* constant array in the generated file (constants of at most 4 KiB) */
+} Storage;
+
+typedef struct {
+    Storage storage;
+    int port;                  /* INPUT, OUTPUT: which */
+    int64_t offset_bytes;      /* ARENA, BLOB: from their start, a multiple of the alignment */
+    int64_t strides[MAX_RANK]; /* in elements */
+    int64_t bytes;             /* occupied, padding included */
+} Layout;
+static inline Layout *tensor_layout(const Tensor *tensor) { return (Layout *)tensor->extra; }
+
+/* --- kernels ------------------------------------------------------------------------------------------------------ */
+typedef enum {
+    KERNEL_CONTRACTION, /* one equation: epilogue(sum(rows * columns)) */
+    KERNEL_ROWS         /* one or more equations run one after the other for each row */
+} KernelForm;
+
+/* One equation whose REDUCE is a SUM over a product of two factors, each a plain READ with linear subscripts and no `otherwise`.
+ * Every free and reduced index is in exactly one group. */
+typedef struct {
+    Expr *reduce;
+    Expr *rows;      /* READ, varies with batch, m, k: loaded as scalars and broadcast */
+    Expr *columns;   /* READ, varies with batch, n, k: loaded as vectors */
+    bool panels;     /* columns reads a panel tensor [batch…, N/PW, k…, PW] at [b…, n // PW, k…, n % PW] (then there is one n index);
+                      * the last panel is filled up with zeros. Else columns has stride 1 along the last n index. */
+    int batch_count, m_count, n_count, k_count;
+    Index *batch[MAX_RANK], *m[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK]; /* outermost first; the last n has stride 1 in the result */
+} Contraction;
+
+typedef struct {
+    Tensor *tensor;  /* of the first call; layouts' strides and types are the same for every call */
+    bool written;
+} KernelParameter;
+
+typedef struct Kernel {
+    int id;
+    const char *name;       /* unique C identifier after the block: mlp_channels_fc1 */
+    KernelForm form;
+    LIST(Equation *) equations; /* CONTRACTION: one */
+    Contraction contraction;
+    int row_count;          /* ROWS: the first row_count free indices of every equation are the row, with equal extents by position;
+                             * whatever an equation reads of an earlier one's result is of the same row */
+    LIST(Tensor *) scratch; /* ROWS: tensors of STORE_NONE computed and used within one row: one row of them is kept, dense, the row
+                             * axes dropped. They are indexed by their equations like any other tensor */
+    LIST(KernelParameter) parameters; /* every other tensor read or written, in order of first use */
+    bool serial;            /* one task only (data-dependent reads) */
+    int status_input;       /* data-dependent reads: 1 + the input whose values are used as subscripts; else 0 */
+    int64_t macs, flops;    /* of one call */
+} Kernel;
+
+/* --- calls -------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    Tensor *tensor;         /* in the first turn */
+    /* The argument's address is its tensor's in the first turn, moved by this per turn of each enclosing loop, outermost first. */
+    int64_t step_bytes[4];
+} CallArgument;
+
+typedef struct Step Step;
+struct Step {
+    enum { STEP_CALL, STEP_LOOP } kind;
+    Kernel *kernel;         /* CALL */
+    LIST(CallArgument) arguments; /* CALL: one for each kernel parameter */
+    Frame *frame;           /* CALL: of the first turn's equation, for comments */
+    Equation *const *equations; /* CALL: this call's own equations (kernel->equations are the first call's) */
+    int64_t count;          /* LOOP: turns, at least 2 */
+    LIST(Step *) steps;     /* LOOP */
+};
+
+typedef struct {
+    const char *text;       /* "inlined into …", "not fused: read twice" – for --emit=schedule */
+    const Equation *equation;
+} PlanNote;
+
+typedef struct Plan {
+    Module *module;
+    Family family;
+    LIST(Kernel *) kernels;
+    LIST(Step *) steps;
+    LIST(Tensor *) blob;    /* tensors of STORE_BLOB in order of offset; weights, constants or results of packed equations */
+    LIST(Tensor *) statics; /* STORE_STATIC */
+    int64_t arena_bytes;    /* exact, a multiple of the alignment */
+    int64_t arena_bound;    /* live-range lower bound */
+    int64_t blob_bytes;     /* payload */
+    LIST(PlanNote) notes;
+} Plan;
+
+typedef struct {
+    bool keep_all;          /* every materialised tensor gets its own space and nothing is rolled into loops (verify --each) */
+} PlanOptions;
+
+/* Needs: pass pipeline done.  Appends packed equations (panels) and run-time rearrangements to the module. */
+Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagnostics *diags);
+void plan_print(const Plan *plan, Text *out); /* --emit=schedule */
+void plan_verify(const Plan *plan);           /* bug() when it is inconsistent */
+
+#endif

@@ -1,0 +1,34 @@
+/* Checkpoints: from a file of foreign tensors to the values of a module's weights, and on to the packed blob.
+ * In: .safetensors (also sharded through model.safetensors.index.json), .npz, or nothing (random values).
+ * Out: WeightValues; a payload in a plan's layout.  Every file is checked before it is believed. */
+#ifndef GM_WEIGHTS_WEIGHTS_H
+#define GM_WEIGHTS_WEIGHTS_H
+
+#include "model/model.h"
+#include "schedule/plan.h"
+
+typedef struct {
+    Arena *arena;
+    const Module *module;
+    float **f32;       /* by tensor id, row-major; NULL for tensors that are no f32 weights */
+    int64_t **integers;/* by tensor id: integer weights */
+} WeightValues;
+
+typedef struct {
+    const char *path;
+    const char *bind;  /* --bind NAME, or NULL: plain names, then a sole binding */
+    bool strict;       /* extra tensors are errors */
+} WeightRequest;
+
+/* All problems are reported at once. NULL on error. The name of a binding tried by itself is reported as a note on stderr. */
+WeightValues *weights_load(Arena *arena, const Model *model, const WeightRequest *request, Diagnostics *diags);
+/* Random non-identity values, seeded, the same on every machine (tests, bench without weights): f32 weights uniform of variance
+ * 1/(product of all extents but the first), vectors 1 + or 0 + small noise by their initialiser. */
+WeightValues *weights_random(Arena *arena, const Module *module, uint64_t seed);
+
+/* Runs the packed equations and lays every blob tensor out: plan->blob_bytes bytes, 64-byte aligned, malloc'ed (free it).
+ * Reports NaN and infinity in weights as warnings. NULL on error. */
+unsigned char *weights_pack(const Plan *plan, const WeightValues *values, Diagnostics *diags);
+
+/* Writes a .gmw file: header (emit_c/blob.h) and payload; selftest data may be NULL. */
+#endif
