@@ -1,0 +1,108 @@
+/* The pipeline. Each line is one function from one data structure to the next. */
+#include "pipeline.h"
+
+#include "equation/print.h"
+#include "equation/verify.h"
+#include "passes/passes.h"
+#include "support/bug.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const struct {
+    const char *word, *help;
+} stage_table[] = {
+#define STAGE(enumerator, word, help) {word, help},
+#include "stages.def"
+};
+
+bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeline, Diagnostics *diags)
+{
+    memset(pipeline, 0, sizeof *pipeline);
+    const char *target = request->target ? request->target : "all";
+    if (!target_set_find(target, &pipeline->targets)) {
+        Diagnostic *diag = diag_error(diags, GM170, (Place){0}, "there is no target \"%s\"", target);
+        diag_help(diag, "the targets are %s", target_set_names());
+        return false;
+    }
+    bug_set_pass("expand");
+    pipeline->model = model_load(arena, &request->model, diags);               /* text        → equations */
+    if (!pipeline->model || !pipeline->model->module) return false;
+    Module *module = pipeline->module = pipeline->model->module;
+    module_verify(module, false);
+    if (request->stop <= STAGE_EQUATIONS) return true;
+
+    if (!run_passes(module, request->last_pass, diags)) return false;          /* equations   → equations */
+    if (request->stop <= STAGE_PASSES) return true;
+
+    bug_set_pass("schedule");
+    pipeline->plan = schedule(module, pipeline->targets.family, &request->plan, diags); /* → kernels, layouts, memory */
+    if (!pipeline->plan) return false;
+    plan_verify(pipeline->plan);
+    if (request->stop <= STAGE_SCHEDULE) return true;
+
+    bug_set_pass("lower");
+    pipeline->loops = lower(pipeline->plan, &pipeline->targets, diags);        /* plan        → loops     */
+    if (!pipeline->loops) return false;
+    loop_verify(pipeline->loops);
+    if (request->stop <= STAGE_LOOPS) return true;
+
+    bug_set_pass("emit_c");
+    EmitOptions options = request->emit;
+    if (!options.prefix) options.prefix = c_identifier(arena, module->name);
+    if (!options.header_name) options.header_name = arena_printf(arena, "%s.h", options.prefix);
+    pipeline->source = text_new(arena);
+    pipeline->header = text_new(arena);
+    emit_c(pipeline->loops, &options, &pipeline->source, &pipeline->header);   /* loops       → C         */
+    bug_set_pass(NULL);
+    return diags->error_count == 0;
+}
+
+bool stage_find(const char *word, Stage *stage, const char **last_pass)
+{
+    *last_pass = NULL;
+    if (strncmp(word, "after:", 6) == 0) {
+        *stage = STAGE_PASSES;
+        for (int i = 0; i < pass_count; i++)
+            if (strcmp(pass_table[i].name, word + 6) == 0) *last_pass = pass_table[i].name;
+        return *last_pass != NULL;
+    }
+    for (int i = 0; i < STAGE_COUNT; i++) {
+        if (strcmp(stage_table[i].word, word) != 0) continue;
+        *stage = (Stage)i;
+        return true;
+    }
+    return false;
+}
+
+void pipeline_print(const Pipeline *pipeline, Stage stage, Text *out)
+{
+    switch (stage) {
+    case STAGE_AST:
+        ast_print(pipeline->model->files.data[0], out);
+        break;
+    case STAGE_EQUATIONS:
+    case STAGE_PASSES:
+        module_print(pipeline->module, out);
+        break;
+    case STAGE_SCHEDULE:
+        plan_print(pipeline->plan, out);
+        break;
+    case STAGE_LOOPS:
+        loop_print(pipeline->loops, out);
+        break;
+    case STAGE_C:
+        text_add(out, text_string(&pipeline->source));
+        break;
+    case STAGE_COUNT:
+        break;
+    }
+}
+
+const char *c_identifier(Arena *arena, const char *name)
+{
+    char *result = arena_printf(arena, "%s%s", isdigit((unsigned char)name[0]) ? "m" : "", name);
+    for (char *c = result; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_') *c = '_';
+    return result;
+}
