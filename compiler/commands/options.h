@@ -1,0 +1,35 @@
+/* Options of a command: one table gives parsing (getopt_long), --help and the check that the manual names them all. */
+#ifndef GM_COMMANDS_OPTIONS_H
+#define GM_COMMANDS_OPTIONS_H
+
+#include "support/list.h"
+
+#include <stdbool.h>
+
+typedef LIST(const char *) Words;
+
+typedef struct {
+    const char *name;     /* "output" for --output */
+    char letter;          /* 'o' for -o, or 0 */
+    enum { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_INT, OPTION_REAL } kind;
+    void *value;          /* bool *, const char **, Words *, long *, double * */
+    const char *argument; /* "FILE"; NULL for flags */
+    const char *help;
+} Option;
+
+/* Reads argv (argv[0] is the command). Words that are no options go to *positional. Returns -1 to go on, or the exit code:
+ * 0 after --help, 2 after a message about a wrong call. `synopsis` follows "usage: gmlpc COMMAND ". */
+int options_parse(Arena *arena, int argc, char **argv, const char *synopsis, const char *help, const Option *options, int count, Words *positional);
+
+/* The rows that every command on a model shares. */
+typedef struct {
+    const char *model;    /* --model */
+    Words sets;           /* --set */
+    const char *target;   /* --target */
+} ModelOptions;
+#define MODEL_OPTIONS(o)                                                                                                        \
+    {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
+    {"set", 's', OPTION_LIST, &(o).sets, "NAME=VALUE", "give a compile-time parameter of the model a value (again for more)"}
+#define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2 or avx512"}
+
+#endif
