@@ -40,13 +40,20 @@ typedef struct {
     Expr *columns;   /* READ, varies with batch, n, k: loaded as vectors */
     bool panels;     /* columns reads a panel tensor [batch…, N/PW, k…, PW] at [b…, n // PW, k…, n % PW] (then there is one n index);
                       * the last panel is filled up with zeros. Else columns has stride 1 along the last n index. */
+    /* A batch index may be missing from rows or from columns (stride 0), never from both; m may be empty, n and k never are.
+     * Neighbours within a group are merged as far as their subscripts compose; lowering may merge more where the layouts' strides do.
+     * The result and the epilogue's reads may use any free index. n // PW and n % PW occur in the columns' subscripts alone. */
     int batch_count, m_count, n_count, k_count;
     Index *batch[MAX_RANK], *m[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK]; /* outermost first; the last n has stride 1 in the result */
 } Contraction;
 
 typedef struct {
-    Tensor *tensor;  /* of the first call; layouts' strides and types are the same for every call */
+    Tensor *tensor;  /* of the first call; layouts' strides, extents and types are the same for every call */
     bool written;
+    bool aligned;    /* in every call and turn its address is a multiple of the family's alignment (64 bytes; scalar: 4) */
+    bool in_place;   /* may share memory with another parameter: one is written exactly where the other is read for the same combination
+                      * of free indices. So each element is read before it is written, and computed once (no overlapping last
+                      * vectors); the pointers are not `restrict`. Parameters without the mark never overlap one that is written. */
 } KernelParameter;
 
 typedef struct Kernel {
@@ -55,11 +62,12 @@ typedef struct Kernel {
     KernelForm form;
     LIST(Equation *) equations; /* CONTRACTION: one */
     Contraction contraction;
+    /* Indices of extent 1 were dropped from runtime equations (their subscripts are the number 0). */
     int row_count;          /* ROWS: the first row_count free indices of every equation are the row, with equal extents by position;
                              * whatever an equation reads of an earlier one's result is of the same row */
     LIST(Tensor *) scratch; /* ROWS: tensors of STORE_NONE computed and used within one row: one row of them is kept, dense, the row
-                             * axes dropped. They are indexed by their equations like any other tensor */
-    LIST(KernelParameter) parameters; /* every other tensor read or written, in order of first use */
+                             * axes dropped. They are indexed by their equations like any other tensor; the strides of their row axes are 0 */
+    LIST(KernelParameter) parameters; /* every other tensor read or written, each once, in order of first use; also STATIC ones */
     bool serial;            /* one task only (data-dependent reads) */
     int status_input;       /* data-dependent reads: 1 + the input whose values are used as subscripts; else 0 */
     int64_t macs, flops;    /* of one call */
@@ -67,7 +75,7 @@ typedef struct Kernel {
 
 /* --- calls -------------------------------------------------------------------------------------------------------- */
 typedef struct {
-    Tensor *tensor;         /* in the first turn */
+    Tensor *tensor;         /* in the first turn. Calls of one kernel have their constant subscripts in common, so this is its address */
     /* The argument's address is its tensor's in the first turn, moved by this per turn of each enclosing loop, outermost first. */
     int64_t step_bytes[4];
 } CallArgument;
