@@ -1,0 +1,96 @@
+"""Cases under Google's names: MLP-Mixer and ViT as .npz of flax arrays. The numbers come from timm's modules with the GELU that
+google-research/vision_transformer uses (flax nn.gelu: tanh form), and once more with the exact form that timm itself runs."""
+import timm
+import torch
+from timm.models.mlp_mixer import MlpMixer
+from timm.models.vision_transformer import VisionTransformer
+
+from common import pixels, randomize, run_both, to_numpy, write_case
+
+VERSIONS = {"timm": timm.__version__, "torch": torch.__version__.split("+")[0]}
+
+
+def tanh_gelu(module):
+    for child in module.modules():
+        if isinstance(child, torch.nn.GELU):
+            child.approximate = "tanh"
+    return module
+
+
+def dense(out, name, state, key):
+    out[f"{name}/kernel"] = to_numpy(state[f"{key}.weight"].T)
+    out[f"{name}/bias"] = to_numpy(state[f"{key}.bias"])
+
+
+def norm(out, name, state, key):
+    out[f"{name}/scale"] = to_numpy(state[f"{key}.weight"])
+    out[f"{name}/bias"] = to_numpy(state[f"{key}.bias"])
+
+
+def convolution(out, name, state, key):
+    out[f"{name}/kernel"] = to_numpy(state[f"{key}.weight"].permute(2, 3, 1, 0))
+    out[f"{name}/bias"] = to_numpy(state[f"{key}.bias"])
+
+
+def mixer_arrays(state, depth):
+    out = {}
+    convolution(out, "stem", state, "stem.proj")
+    for i in range(depth):
+        norm(out, f"MixerBlock_{i}/LayerNorm_0", state, f"blocks.{i}.norm1")
+        norm(out, f"MixerBlock_{i}/LayerNorm_1", state, f"blocks.{i}.norm2")
+        for ours, theirs in (("token_mixing", "mlp_tokens"), ("channel_mixing", "mlp_channels")):
+            dense(out, f"MixerBlock_{i}/{ours}/Dense_0", state, f"blocks.{i}.{theirs}.fc1")
+            dense(out, f"MixerBlock_{i}/{ours}/Dense_1", state, f"blocks.{i}.{theirs}.fc2")
+    norm(out, "pre_head_layer_norm", state, "norm")
+    dense(out, "head", state, "head")
+    return out
+
+
+def vit_arrays(state, depth, dim, heads):
+    out = {"cls": to_numpy(state["cls_token"]), "Transformer/posembed_input/pos_embedding": to_numpy(state["pos_embed"])}
+    convolution(out, "embedding", state, "patch_embed.proj")
+    each = dim // heads
+    for i in range(depth):
+        block = f"Transformer/encoderblock_{i}"
+        norm(out, f"{block}/LayerNorm_0", state, f"blocks.{i}.norm1")
+        norm(out, f"{block}/LayerNorm_2", state, f"blocks.{i}.norm2")
+        weights = state[f"blocks.{i}.attn.qkv.weight"].reshape(3, heads, each, dim)
+        biases = state[f"blocks.{i}.attn.qkv.bias"].reshape(3, heads, each)
+        for part, name in enumerate(("query", "key", "value")):
+            out[f"{block}/MultiHeadDotProductAttention_1/{name}/kernel"] = to_numpy(weights[part].permute(2, 0, 1))
+            out[f"{block}/MultiHeadDotProductAttention_1/{name}/bias"] = to_numpy(biases[part])
+        out[f"{block}/MultiHeadDotProductAttention_1/out/kernel"] = to_numpy(
+            state[f"blocks.{i}.attn.proj.weight"].reshape(dim, heads, each).permute(1, 2, 0))
+        out[f"{block}/MultiHeadDotProductAttention_1/out/bias"] = to_numpy(state[f"blocks.{i}.attn.proj.bias"])
+        dense(out, f"{block}/MlpBlock_3/Dense_0", state, f"blocks.{i}.mlp.fc1")
+        dense(out, f"{block}/MlpBlock_3/Dense_1", state, f"blocks.{i}.mlp.fc2")
+    norm(out, "Transformer/encoder_norm", state, "norm")
+    dense(out, "head", state, "head")
+    return out
+
+
+def case(name, model, seed, image, arrays, *, tanh, form, about):
+    model = randomize(model, seed)
+    if tanh:
+        tanh_gelu(model)
+    x = pixels(seed + 1, 3, *image)
+    wide, narrow = run_both(model, lambda m, to: {"logits": m(to(x)[None])[0]})
+    write_case(name, wide, narrow, {"pixels": x}, arrays(model.float().state_dict()), VERSIONS, bind="google",
+               sets=["ACT=gelu_tanh"] if tanh else ["ACT=gelu"], form=form, about=about)
+
+
+def generate():
+    def mixer(depth):
+        return MlpMixer(num_classes=10, img_size=(24, 20), patch_size=4, num_blocks=depth, embed_dim=32)
+
+    def vit(depth):
+        return VisionTransformer(img_size=(12, 20), patch_size=4, num_classes=7, embed_dim=24, depth=depth, num_heads=3)
+
+    case("mixer_google_tanh", mixer(11), 600, (24, 20), lambda s: mixer_arrays(s, 11), tanh=True, form="npz",
+         about="Google's Mixer names (MixerBlock_10 after MixerBlock_9), tanh GELU as in flax")
+    case("mixer_google_exact", mixer(2), 610, (24, 20), lambda s: mixer_arrays(s, 2), tanh=False, form="npz-compressed",
+         about="Google's Mixer names, exact GELU as timm runs such weights; deflated")
+    case("vit_google_tanh", vit(2), 620, (12, 20), lambda s: vit_arrays(s, 2, 24, 3), tanh=True, form="npz-compressed",
+         about="Google's ViT names, tanh GELU as in flax; deflated")
+    case("vit_google_exact", vit(3), 630, (12, 20), lambda s: vit_arrays(s, 3, 24, 3), tanh=False, form="npz",
+         about="Google's ViT names, exact GELU as timm runs such weights")
