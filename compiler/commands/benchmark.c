@@ -1,0 +1,103 @@
+/* Timing a compiled model. */
+#include "commands/benchmark.h"
+
+#include "commands/inputs.h"
+#include "commands/jit_cc.h"
+#include "commands/peak.h"
+#include "emit_c/blob.h"
+#include "gm_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_RUNS = 2000, FEWEST_RUNS = 5 };
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+typedef struct {
+    const gm_model *model;
+    void *weights, *memory;
+    gm_executor executor;
+    bool threaded;
+    void **inputs, **outputs;
+} Runner;
+
+static void run_once(const Runner *r)
+{
+    if (r->threaded) r->model->run_on(r->weights, r->memory, &r->executor, (const void *const *)r->inputs, r->outputs);
+    else r->model->run(r->weights, r->memory, (const void *const *)r->inputs, r->outputs);
+}
+
+/* Runs for about `seconds`, measuring the peak between blocks of runs, so that both see the same machine. */
+static Timing measure(Arena *arena, const Runner *runner, const Target *target, double seconds, long threads)
+{
+    double *times = arena_new_array(arena, double, MOST_RUNS);
+    Timing timing = {.form = target->name};
+    for (int i = 0; i < 2; i++) run_once(runner);
+    double begin = now_ns();
+    while (timing.runs < MOST_RUNS && (timing.runs < FEWEST_RUNS || now_ns() - begin < seconds * 1e9)) {
+        double peak = peak_gflops(target, 2) * (double)threads, block = now_ns();
+        if (peak > timing.peak) timing.peak = peak;
+        while (timing.runs < MOST_RUNS && (timing.runs < FEWEST_RUNS || now_ns() - block < 1e8)) {
+            double start = now_ns();
+            run_once(runner);
+            times[timing.runs++] = (now_ns() - start) * 1e-6;
+        }
+    }
+    qsort(times, (size_t)timing.runs, sizeof *times, ascending);
+    timing.fastest = times[0];
+    timing.median = times[timing.runs / 2];
+    timing.low = times[timing.runs / 4];
+    timing.high = times[timing.runs * 3 / 4];
+    return timing;
+}
+
+bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest *weights, double seconds, long threads, Timing *timing, Diagnostics *diags)
+{
+    Pipeline pipeline;
+    CompiledModel compiled = {0};
+    Model *counted = model_load(arena, &request->model, diags);
+    if (!counted || !counted->module || !pipeline_run(arena, request, &pipeline, diags)) return false;
+    WeightValues *values = weights && weights->path ? weights_load(arena, pipeline.model, weights, diags) : weights_random(arena, pipeline.module, 1);
+    unsigned char *payload = values ? weights_pack(pipeline.plan, values, diags) : NULL;
+    if (!payload || !compiled_load(arena, &pipeline, &compiled, diags)) {
+        free(payload);
+        return false;
+    }
+    size_t size = 0;
+    unsigned char *image = blob_build(pipeline.plan, payload, NULL, 0, &size);
+    free(payload);
+    const gm_model *model = compiled.model;
+    Runner runner = {.model = model, .weights = arena_alloc(arena, model->weights_bytes), .memory = aligned_alloc(64, (model->arena_bytes + 127) / 64 * 64)};
+    int status = model->bind(runner.weights, image, size);
+    if (status == GM_OK) {
+        memset(runner.memory, 0, model->arena_bytes);
+        runner.inputs = random_inputs(arena, counted->module, 1);
+        runner.outputs = output_arrays(arena, pipeline.module);
+        gm_pool *pool = threads > 1 ? gm_pool_create((int)threads) : NULL;
+        runner.threaded = pool != NULL;
+        if (pool) runner.executor = gm_pool_executor(pool);
+        const char *form = model->form(runner.weights);
+        const Target *target = NULL;
+        for (int i = 0; i < pipeline.targets.count; i++)
+            if (strcmp(pipeline.targets.forms[i]->name, form) == 0) target = pipeline.targets.forms[i];
+        *timing = measure(arena, &runner, target, seconds, threads);
+        timing->cost = module_cost(counted->module);
+        timing->gflops = 2e-6 * (double)timing->cost.macs / timing->median;
+        timing->percent = 100 * timing->gflops / timing->peak;
+        timing->arena_bytes = pipeline.plan->arena_bytes;
+        timing->weight_bytes = pipeline.plan->blob_bytes;
+        if (pool) gm_pool_destroy(pool);
+    } else {
+        diag_error(diags, status == GM_ERROR_CPU ? GM174 : GM173, (Place){0}, "%s", gm_status_text(status));
+    }
+    free(runner.memory);
+    free(image);
+    compiled_unload(&compiled);
+    return status == GM_OK;
+}
+

@@ -1,0 +1,22 @@
+/* Timing a compiled model, with the multiply-add peak of the machine measured between the runs. Used by `bench` and by tests/bench. */
+#ifndef GM_COMMANDS_BENCHMARK_H
+#define GM_COMMANDS_BENCHMARK_H
+
+#include "equation/count.h"
+#include "pipeline.h"
+#include "weights/weights.h"
+
+typedef struct {
+    const char *form;                  /* that ran: "avx512" */
+    double median, low, high, fastest; /* milliseconds; low and high: quartiles */
+    double peak;                       /* GFLOP/s of all threads' cores, the fastest seen */
+    double gflops, percent;            /* of multiply-adds, at the median; of the peak */
+    int runs;
+    Cost cost;                         /* of the model as written */
+    int64_t arena_bytes, weight_bytes;
+} Timing;
+
+/* Compiles, loads and runs the model for about `seconds`. False after a diagnostic. A weights path of NULL means random values. */
+bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest *weights, double seconds, long threads, Timing *timing, Diagnostics *diags);
+
+#endif
