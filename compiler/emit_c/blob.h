@@ -5,7 +5,7 @@
  *  40  checksum (u64, XXH64 seed 0 of everything after byte 64)
  *  48  self-test bytes (u64, 0: none)                           56  reserved, 0
  *  64  payload: tensors at their layout's offsets
- *  64 + payload bytes: self-test (blob_selftest in blob.c)
+ *  64 + payload bytes: self-test (selftest_build; blob.c has its fields)
  */
 #ifndef GM_EMIT_C_BLOB_H
 #define GM_EMIT_C_BLOB_H
@@ -19,5 +19,11 @@ uint64_t plan_model_hash(const Plan *plan);
 uint64_t plan_layout_hash(const Plan *plan);
 /* The whole image, malloc'ed (free it): header, payload, self-test (may be NULL, 0). */
 unsigned char *blob_build(const Plan *plan, const unsigned char *payload, const unsigned char *selftest, size_t selftest_bytes, size_t *size);
+
+/* The self-test that a weight file may carry: the generated selftest() runs the model on these inputs and compares.
+ * Fills one input with its seeded values (f32 in [-1, 1), integers in the range of what they index). */
+void selftest_input(const Module *module, int input, uint64_t seed, double *values);
+/* The section, from the reference's outputs (in order of the module's, row-major). */
+unsigned char *selftest_build(Arena *arena, const Module *module, uint64_t seed, double tolerance, double *const *outputs, size_t *size);
 
 #endif

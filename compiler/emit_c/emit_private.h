@@ -1,0 +1,96 @@
+/* What the files of the C back end share. emit_c.c says in which order things stand in a file; the others print one part each. */
+#ifndef GM_EMIT_C_EMIT_PRIVATE_H
+#define GM_EMIT_C_EMIT_PRIVATE_H
+
+#include "emit_c/blob.h"
+#include "emit_c/emit_c.h"
+#include "emit_c/writer.h"
+
+extern const char shared_executor_text[], shared_status_text[], shared_model_text[];
+
+/* Small scalar functions, printed only where used (helpers.c has their text). */
+typedef enum {
+    HELPER_MIN, HELPER_MAX, HELPER_ABS, HELPER_SQRT, HELPER_FLOOR, HELPER_ROUND, HELPER_INT_MIN, HELPER_INT_MAX, HELPER_INT_ABS,
+    HELPER_FLOORDIV, HELPER_MOD, HELPER_AS_FLOAT, HELPER_AS_INT, HELPER_ADD_I32, HELPER_SUB_I32, HELPER_MUL_I32, HELPER_SHIFT_LEFT,
+    HELPER_COUNT
+} Helper;
+
+/* How one kernel is called: names that all its forms share. */
+typedef struct {
+    const char *base;       /* gmlp_s16_blocks_fc1; forms append _avx512 … */
+    const char *member;     /* fc1 in the table of forms */
+    const char **fields;    /* of its argument structure, one for each parameter */
+} KernelNames;
+
+typedef struct {
+    Arena *arena;
+    const LoopProgram *program;
+    const Plan *plan;
+    const EmitOptions *options;
+    const char *prefix;     /* gmlp_s16 */
+    const char *macro;      /* GMLP_S16 */
+    bool x86;               /* has forms with vectors */
+    int alignment;          /* bytes: the largest of the forms */
+    bool data_dependent;    /* run returns a status */
+    Names names;            /* of the file's scope */
+    KernelNames *kernels;
+    const char **inputs, **outputs;             /* as parameters of run */
+    const char **input_macros, **output_macros; /* GMLP_S16_PIXELS */
+    const char **statics;   /* one for each plan->statics */
+    bool helpers[HELPER_COUNT];
+    bool uses_math;         /* INFINITY or NAN stands in the text */
+} Emitter;
+
+const char *element_c_type(ElementType type);                    /* "float" */
+int64_t port_bytes(const Tensor *tensor);                        /* dense */
+int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
+const char *emit_float(Emitter *emitter, double number);
+
+/* helpers.c */
+void emit_helpers(const Emitter *emitter, Writer *writer);
+const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
+
+/* kernel.c: element functions and kernels of one form. */
+void emit_form(Emitter *emitter, const LoopForm *form, Writer *writer);
+void emit_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
+const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM_AVX512 ", or "" */
+
+/* value.c: see there. */
+typedef struct {
+    Emitter *emitter;
+    const LoopForm *form;
+    int lanes;              /* of VECTOR: the target's; 1 in the FLOAT functions of a vector form */
+    Names names;
+    const char **variables; /* C name by variable id */
+    int variable_count;
+    const char **buffers;   /* C name by buffer id */
+    int buffer_count;
+    const char *const *functions[2]; /* C name by Function: of the form's own operands, of FLOAT operands in a vector form */
+    bool (*used)[FUNCTION_COUNT];    /* which of those were called: two rows */
+    bool task_used, status_used;
+} KernelPrinter;
+const char *value_text(KernelPrinter *printer, const Value *value);
+const char *addend_text(KernelPrinter *printer, const Value *value); /* fit to stand after a + */
+const char *value_c_type(const KernelPrinter *printer, ValueType type);
+const char *variable_name(KernelPrinter *printer, const Variable *variable);
+const char *buffer_name(KernelPrinter *printer, const Buffer *buffer);
+
+/* bind.c: ready-made text in which "@" stands for the prefix and "@@" for the prefix of macros. */
+void emit_template(const Emitter *emitter, Writer *writer, const char *text);
+
+/* steps.c, bind.c, model_table.c, header.c */
+void emit_steps(Emitter *emitter, Writer *writer);
+void emit_run(const Emitter *emitter, Writer *writer);
+void emit_forms_table(const Emitter *emitter, Writer *writer);
+void emit_bind(const Emitter *emitter, Writer *writer);
+void emit_selftest(const Emitter *emitter, Writer *writer);
+void emit_model_table(const Emitter *emitter, Writer *writer);
+void emit_header(const Emitter *emitter, Writer *writer);
+/* "const float *pixels, float *logits" – parameters of run; or the same names alone, for calls. */
+const char *run_parameters(const Emitter *emitter);
+const char *run_names(const Emitter *emitter);
+
+/* The place of a step or equation: "gmlp.gm:12". */
+const char *place_text(Arena *arena, Place place);
+
+#endif

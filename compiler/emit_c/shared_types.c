@@ -1,0 +1,62 @@
+/* The types that every generated header repeats, guarded, so that several models and the runtime meet in one program.
+ * runtime/gm_runtime.h contains these very blocks; a unit test compares them. */
+#include "emit_c/emit_private.h"
+
+const char shared_executor_text[] =
+    "#ifndef GM_EXECUTOR\n"
+    "#define GM_EXECUTOR\n"
+    "/* Calls body(argument, index) for every index < count, in any order and on any thread; all are done when it returns. */\n"
+    "typedef struct {\n"
+    "    void *context;\n"
+    "    void (*parallel_for)(void *context, int count, void (*body)(void *argument, int index), void *argument);\n"
+    "} gm_executor;\n"
+    "#endif\n";
+
+const char shared_status_text[] =
+    "#ifndef GM_STATUS\n"
+    "#define GM_STATUS\n"
+    "/* What bind and selftest return. runtime/gm_runtime.h has gm_status_text(). */\n"
+    "enum {\n"
+    "    GM_OK = 0,\n"
+    "    GM_ERROR_NULL = -1,        /* a pointer is NULL */\n"
+    "    GM_ERROR_ALIGNMENT = -2,   /* the weights' or the arena's address is not a multiple of the alignment */\n"
+    "    GM_ERROR_SHORT = -3,       /* fewer bytes than the header says, or than a header has */\n"
+    "    GM_ERROR_MAGIC = -4,       /* not a weight file */\n"
+    "    GM_ERROR_VERSION = -5,     /* a weight file of another format version */\n"
+    "    GM_ERROR_BYTE_ORDER = -6,  /* a weight file of another byte order */\n"
+    "    GM_ERROR_MODEL = -7,       /* the weights of another model */\n"
+    "    GM_ERROR_LAYOUT = -8,      /* packed for another target family */\n"
+    "    GM_ERROR_SIZE = -9,        /* sizes in the header contradict the model or the file */\n"
+    "    GM_ERROR_CHECKSUM = -10,   /* damaged */\n"
+    "    GM_ERROR_CPU = -11,        /* this processor or operating system can't run any form in the file */\n"
+    "    GM_ERROR_NO_SELFTEST = -12,/* the weights were packed without a self-test */\n"
+    "    GM_ERROR_SELFTEST = -13,   /* the self-test's outputs are wrong */\n"
+    "    GM_ERROR_FILE = -14        /* the file can't be opened or mapped */\n"
+    "};\n"
+    "#endif\n";
+
+const char shared_model_text[] =
+    "#ifndef GM_MODEL\n"
+    "#define GM_MODEL\n"
+    "enum { GM_F32 = 0, GM_I32 = 1, GM_I64 = 2, GM_U8 = 3 };\n"
+    "typedef struct {\n"
+    "    const char *name;\n"
+    "    int type;               /* GM_F32, GM_I32, ... */\n"
+    "    int rank;\n"
+    "    const int64_t *extents; /* rank of them; arrays are dense, the last axis fastest */\n"
+    "} gm_tensor;\n"
+    "/* A model as a table, for programs that know it at run time only. `weights` points to weights_bytes bytes of the host's. */\n"
+    "typedef struct {\n"
+    "    const char *name;\n"
+    "    int input_count, output_count;\n"
+    "    const gm_tensor *inputs, *outputs;\n"
+    "    size_t arena_bytes, alignment, blob_bytes, selftest_bytes, weights_bytes;\n"
+    "    const void *(*blob)(size_t *bytes); /* the weights compiled in; NULL: they come as a file, or there are none */\n"
+    "    int (*bind)(void *weights, const void *blob, size_t bytes);\n"
+    "    int (*run)(const void *weights, void *arena, const void *const *inputs, void *const *outputs);\n"
+    "    int (*run_on)(const void *weights, void *arena, const gm_executor *executor, const void *const *inputs, void *const *outputs);\n"
+    "    int (*selftest)(const void *weights, void *arena, double *worst);\n"
+    "    const char *(*form)(const void *weights);            /* name of the form that bind chose: \"avx512\", ... */\n"
+    "    int (*choose_form)(void *weights, const char *form); /* after bind: another one of the file; GM_ERROR_CPU if it can't run */\n"
+    "} gm_model;\n"
+    "#endif\n";
