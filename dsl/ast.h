@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Recursion over a tree is safe: the parser refuses what is deeper. */
+enum { AST_DEEPEST_EXPR = 1000, AST_DEEPEST_STATEMENT = 400, AST_DEEPEST_BRACKETS = 200, AST_LARGEST_SOURCE = 16 * 1000 * 1000 };
+
 typedef struct AstExpr AstExpr;
 typedef struct AstStatement AstStatement;
 typedef LIST(AstStatement *) AstBody;
@@ -74,6 +77,7 @@ struct AstExpr {
     LIST(AstArgument) arguments; /* CALL */
     AstPath *path;         /* CALL: `@ path`, or NULL */
     bool chained;          /* CALL written as a |> f(...): a is arguments.data[0] */
+    int depth;             /* levels of expressions below and with this one, at most AST_DEEPEST_EXPR */
 };
 
 /* ELEMENT[SIZES]: of a parameter, an input, a result. */
@@ -144,6 +148,7 @@ struct AstStatement {
     AstBody body;               /* REPEAT, IF */
     bool has_else, else_if;
     AstBody else_body;
+    int depth;                  /* levels of statements below and with this one, at most AST_DEEPEST_STATEMENT */
 };
 
 typedef struct {
