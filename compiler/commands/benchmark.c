@@ -78,9 +78,9 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         memset(runner.memory, 0, model->arena_bytes);
         runner.inputs = random_inputs(arena, counted->module, 1);
         runner.outputs = output_arrays(arena, pipeline.module);
-        gm_pool *pool = threads > 1 ? gm_pool_create((int)threads) : NULL;
+        gm_pool *pool = threads > 1 ? gm_pool_new((int)threads) : NULL;
         runner.threaded = pool != NULL;
-        if (pool) runner.executor = gm_pool_executor(pool);
+        if (pool) runner.executor = *gm_pool_executor(pool);
         const char *form = model->form(runner.weights);
         const Target *target = NULL;
         for (int i = 0; i < pipeline.targets.count; i++)
@@ -91,7 +91,7 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         timing->percent = 100 * timing->gflops / timing->peak;
         timing->arena_bytes = pipeline.plan->arena_bytes;
         timing->weight_bytes = pipeline.plan->blob_bytes;
-        if (pool) gm_pool_destroy(pool);
+        if (pool) gm_pool_free(pool);
     } else {
         diag_error(diags, status == GM_ERROR_CPU ? GM174 : GM173, (Place){0}, "%s", gm_status_text(status));
     }
