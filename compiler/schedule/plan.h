@@ -22,7 +22,8 @@ typedef struct {
     int port;                  /* INPUT, OUTPUT: which */
     int64_t offset_bytes;      /* ARENA, BLOB: from their start, a multiple of the alignment */
     int64_t strides[MAX_RANK]; /* in elements */
-    int64_t bytes;             /* occupied, padding included */
+    int64_t bytes;             /* from the first to the last element, both included. What lies between rows may belong to another
+                                * tensor: nothing but elements is ever written (reading past a row's end is only safe inside `bytes`) */
 } Layout;
 static inline Layout *tensor_layout(const Tensor *tensor) { return (Layout *)tensor->extra; }
 
