@@ -177,6 +177,12 @@ typedef struct {
     Place place;
 } Port;
 
+/* Why a pass left an equation as it is, for --emit=schedule. */
+typedef struct {
+    const char *text;
+    const Equation *equation;
+} EquationNote;
+
 typedef struct Module {
     Arena *arena;
     const char *name;     /* of the model */
@@ -189,6 +195,7 @@ typedef struct Module {
     LIST(Port) outputs;
     LIST(Tensor *) weights; /* every TENSOR_WEIGHT in order of first use */
     LIST(Frame *) frames;
+    LIST(EquationNote) notes;
     int next_index, next_expr, next_equation;
 } Module;
 

@@ -16,4 +16,7 @@ extern const int pass_count;
 /* Runs the table up to and including `last` (NULL: all). Names a pass that doesn't exist: false. */
 bool run_passes(Module *module, const char *last, Diagnostics *diags);
 
+/* At most one REDUCE an equation, none in a subscript or an otherwise. */
+bool module_is_normal(const Module *module);
+
 #endif

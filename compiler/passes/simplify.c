@@ -1,0 +1,136 @@
+/* Pass simplify: index arithmetic, constants, tables known now, dead code.
+ * In: any module.  Out: the same values; equations that depend on nothing but numbers are constant tensors (f32 rounded once). */
+#include "equation/index.h"
+#include "equation/program.h"
+#include "passes/pass_functions.h"
+#include "passes/rewrite.h"
+
+#include <math.h>
+
+static bool is_number(const Expr *expr, double number)
+{
+    return expr->kind == EXPR_NUMBER && expr->number == number;
+}
+
+static bool is_power_of_two(double number)
+{
+    int exponent;
+    return fabs(frexp(number, &exponent)) == 0.5 && exponent > -1000 && exponent < 1000;
+}
+
+static Expr *fold_apply(Module *module, Expr *node)
+{
+    double numbers[3] = {0};
+    bool known = true;
+    for (int i = 0; i < node->count; i++) {
+        known = known && node->args[i]->kind == EXPR_NUMBER;
+        numbers[i] = node->args[i]->number;
+    }
+    if (known && !node->integer)
+        return expr_number(module, function_evaluate(node->function, numbers[0], numbers[1], numbers[2]), false, node->place);
+    if (node->integer || node->count != 2) return node;
+    Expr *a = node->args[0], *b = node->args[1];
+    if (node->function == FN_ADD && is_number(a, 0) && !b->integer) return b;
+    if ((node->function == FN_ADD || node->function == FN_SUB) && is_number(b, 0) && !a->integer) return a;
+    if (node->function == FN_MUL && is_number(a, 1) && !b->integer) return b;
+    if ((node->function == FN_MUL || node->function == FN_DIV) && is_number(b, 1) && !a->integer) return a;
+    if (node->function == FN_DIV && b->kind == EXPR_NUMBER && is_power_of_two(b->number)) /* exact either way */
+        return expr_apply(module, FN_MUL, a, expr_number(module, 1 / b->number, false, b->place), NULL, node->place);
+    return node;
+}
+
+/* An element of a constant tensor at a place known now. */
+static Expr *fold_read(Module *module, Expr *node)
+{
+    int64_t element = 0;
+    if (node->tensor->kind != TENSOR_CONSTANT) return node;
+    for (int axis = 0; axis < node->count; axis++) {
+        const Expr *subscript = node->args[axis];
+        if (subscript->kind != EXPR_NUMBER) return node;
+        if (subscript->number < 0 || subscript->number >= (double)node->tensor->extents[axis]) return node;
+        element = element * node->tensor->extents[axis] + (int64_t)subscript->number;
+    }
+    return expr_number(module, node->tensor->values[element], node->integer, node->place);
+}
+
+static Expr *fold_node(Module *module, Expr *node, void *context)
+{
+    (void)context;
+    if (node->kind == EXPR_APPLY) return fold_apply(module, node);
+    if (node->kind == EXPR_READ) return fold_read(module, node);
+    return node;
+}
+
+/* --- tables known now --------------------------------------------------------------------------------------------- */
+typedef struct {
+    bool known;   /* reads nothing but constants */
+    bool plain;   /* no read, reduction or real function: cheaper to compute where it is used */
+    int nodes;
+} Known;
+
+static void inspect(Expr *node, void *context)
+{
+    Known *known = context;
+    known->nodes++;
+    if (node->kind == EXPR_READ && node->tensor->kind != TENSOR_CONSTANT) known->known = false;
+    if (node->kind == EXPR_READ || node->kind == EXPR_REDUCE) known->plain = false;
+    if (node->kind == EXPR_APPLY && function_table[node->function].kind == FUNCTION_REAL) known->plain = false;
+}
+
+static bool is_table(const Equation *equation)
+{
+    Known known = {true, true, 0};
+    if (equation->result->output_name) return false;
+    expr_walk(equation->value, inspect, &known);
+    return known.known && !(known.plain && known.nodes <= 12);
+}
+
+static void store_table(Module *module, const Equation *equation, Arena *scratch)
+{
+    Tensor *tensor = equation->result;
+    int64_t count = tensor_count(tensor);
+    double **values = arena_new_array(scratch, double *, module->tensors.count);
+    for (int i = 0; i < module->tensors.count; i++) values[i] = module->tensors.data[i]->values;
+    if (!tensor->values) tensor->values = arena_new_array(module->arena, double, count);
+    Program *program = program_compile(scratch, equation, values, NULL);
+    program->result = tensor->values;
+    program_run(program);
+    arena_reset(scratch);
+}
+
+/* A tensor becomes a constant when everything that writes it is known; its equations then go. */
+static void fold_tables(Module *module)
+{
+    Arena *links_arena = arena_new(), *scratch = arena_new();
+    Links *links = links_new(links_arena, module);
+    int kept = 0;
+    for (int i = 0; i < module->equations.count; i++) {
+        Equation *equation = module->equations.data[i];
+        Tensor *tensor = equation->result;
+        if (!is_table(equation) || links->tensors[tensor->id].writers > 1) { /* collected tables are rare: computed at run time */
+            module->equations.data[kept++] = equation;
+            continue;
+        }
+        store_table(module, equation, scratch);
+        tensor->kind = TENSOR_CONSTANT;
+        int64_t count = tensor_count(tensor);
+        for (int64_t k = 0; k < count && tensor->type == TYPE_F32; k++) tensor->values[k] = (double)(float)tensor->values[k];
+    }
+    module->equations.count = kept;
+    arena_free(links_arena);
+    arena_free(scratch);
+}
+
+void pass_simplify(Module *module, Diagnostics *diags)
+{
+    (void)diags;
+    remove_dead(module);
+    for (int i = 0; i < module->equations.count; i++) {
+        Equation *equation = module->equations.data[i];
+        for (int axis = 0; axis < equation->rank; axis++) equation->subscripts[axis] = index_simplify(module, equation->subscripts[axis]);
+        equation->value = expr_rewrite(module, index_simplify(module, equation->value), fold_node, NULL);
+        if (!element_type_is_integer(equation->result->type) && equation->value->kind == EXPR_NUMBER) equation->value = expr_real(module, equation->value);
+    }
+    fold_tables(module);
+    remove_dead(module);
+}
