@@ -27,7 +27,7 @@ bool foreign_type_find(const char *name, ForeignType *type)
     return false;
 }
 
-const char *shape_text(Arena *arena, int rank, const int64_t *extents)
+const char *extents_string(Arena *arena, int rank, const int64_t *extents)
 {
     Text text = text_new(arena);
     text_add(&text, "[");

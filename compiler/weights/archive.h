@@ -64,6 +64,6 @@ bool archive_read_f64(Archive *archive, const ForeignTensor *tensor, double *out
 bool archive_read_integers(Archive *archive, const ForeignTensor *tensor, int64_t *out, Diagnostics *diags);
 
 /* "[3, 224, 224]" */
-const char *shape_text(Arena *arena, int rank, const int64_t *extents);
+const char *extents_string(Arena *arena, int rank, const int64_t *extents);
 
 #endif

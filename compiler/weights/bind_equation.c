@@ -170,7 +170,7 @@ static const ForeignTensor *find_foreign(Builder *b, const AstExpr *ast)
     const ForeignTensor *foreign = archive_find(b->archive, bind_foreign(b->line->scope, b->archive, name));
     if (!foreign) {
         list_push(b->arena, &b->complaints->missing, (Complaint){arena_printf(b->arena, "%s %s reads \"%s\"", b->weight->path,
-                  shape_text(b->arena, b->weight->rank, b->weight->extents), name), ast->place, name});
+                  extents_string(b->arena, b->weight->rank, b->weight->extents), name), ast->place, name});
         return NULL;
     }
     list_push(b->arena, &b->complaints->used, foreign);
@@ -182,7 +182,7 @@ static const ForeignTensor *find_foreign(Builder *b, const AstExpr *ast)
     }
     if (foreign->count > 0 && foreign->rank <= MAX_RANK) return foreign;
     list_push(b->arena, &b->complaints->misshapen, (Complaint){arena_printf(b->arena, "%s: \"%s\" is %s", b->weight->path, foreign->name,
-              shape_text(b->arena, foreign->rank, foreign->extents)), ast->place, NULL});
+              extents_string(b->arena, foreign->rank, foreign->extents)), ast->place, NULL});
     return NULL;
 }
 
@@ -192,7 +192,7 @@ static Expr *read_foreign(Builder *b, const AstExpr *ast, int count, Expr **subs
     if (!foreign) return fail(b);
     if (foreign->rank != count) {
         list_push(b->arena, &b->complaints->misshapen, (Complaint){arena_printf(b->arena, "%s: \"%s\" is read with %d subscript%s and is %s", b->weight->path,
-                  foreign->name, count, count == 1 ? "" : "s", shape_text(b->arena, foreign->rank, foreign->extents)), ast->place, NULL});
+                  foreign->name, count, count == 1 ? "" : "s", extents_string(b->arena, foreign->rank, foreign->extents)), ast->place, NULL});
         return fail(b);
     }
     for (int d = 0; d < count; d++)
@@ -301,7 +301,7 @@ static void left_side(Builder *b)
         for (int d = 0; d < weight->rank; d++) new_index(b, arena_printf(b->arena, "_%d", d), line->place);
     } else if (line->subscripts.count != weight->rank) {
         list_push(b->arena, &b->complaints->misshapen, (Complaint){arena_printf(b->arena, "%s is %s, and the line gives it %d subscripts", weight->path,
-                  shape_text(b->arena, weight->rank, weight->extents), line->subscripts.count), line->place, NULL});
+                  extents_string(b->arena, weight->rank, weight->extents), line->subscripts.count), line->place, NULL});
         b->failed = true;
         return;
     } else {

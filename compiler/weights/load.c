@@ -38,7 +38,7 @@ static bool is_integer(const ForeignTensor *foreign)
 
 static const char *expected(Loader *loader, const Tensor *weight)
 {
-    return arena_printf(loader->arena, "%s: %s%s%s%s", weight->path, element_type_name(weight->type), shape_text(loader->arena, weight->rank, weight->extents),
+    return arena_printf(loader->arena, "%s: %s%s%s%s", weight->path, element_type_name(weight->type), extents_string(loader->arena, weight->rank, weight->extents),
                         weight->declared ? ", declared " : "", weight->declared ? weight->declared : "");
 }
 
@@ -97,7 +97,7 @@ static void resolve_whole(Loader *loader, const Tensor *weight, Resolved *resolv
     }
     list_push(loader->arena, &complaints->used, foreign);
     if (!same_shape(weight, foreign)) {
-        const char *text = arena_printf(loader->arena, "%s, and \"%s\" is %s", expected(loader, weight), foreign->name, shape_text(loader->arena, foreign->rank, foreign->extents));
+        const char *text = arena_printf(loader->arena, "%s, and \"%s\" is %s", expected(loader, weight), foreign->name, extents_string(loader->arena, foreign->rank, foreign->extents));
         list_push(loader->arena, &complaints->misshapen, (Complaint){text, place, shape_help(loader, weight, foreign)});
     } else if (is_integer(foreign) != element_type_is_integer(weight->type) || foreign_type_table[foreign->type].class == FOREIGN_OPAQUE) {
         const char *text = arena_printf(loader->arena, "%s, and \"%s\" is %s", expected(loader, weight), foreign->name, foreign_type_table[foreign->type].name);
@@ -169,7 +169,7 @@ static void check_cover(Loader *loader, const Tensor *weight, const Resolved *re
         Text element = text_new(loader->arena);
         element_text(weight, i, &element);
         diag_error(diags, GM132, resolved->source.line->place, "%s %s: the bind lines write element %s %s", weight->path,
-                   shape_text(loader->arena, weight->rank, weight->extents), text_string(&element), marks[i] ? "twice" : "not at all");
+                   extents_string(loader->arena, weight->rank, weight->extents), text_string(&element), marks[i] ? "twice" : "not at all");
         break;
     }
     arena_free(scratch);
@@ -279,7 +279,7 @@ static void report_left_over(Loader *loader, Diagnostics *diags)
                                            : diag_warning(diags, GM128, (Place){0}, message, loader->archive->path, loader->module->name);
         }
         if (count++ < SHOWN || loader->request->strict)
-            diag_note(diag, (Place){0}, "%s %s %s", foreign->name, foreign_type_table[foreign->type].name, shape_text(loader->arena, foreign->rank, foreign->extents));
+            diag_note(diag, (Place){0}, "%s %s %s", foreign->name, foreign_type_table[foreign->type].name, extents_string(loader->arena, foreign->rank, foreign->extents));
     }
     if (count > SHOWN && !loader->request->strict) diag_note(diag, (Place){0}, "and %d more (--strict lists them all)", count - SHOWN);
 }

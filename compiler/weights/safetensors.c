@@ -94,7 +94,7 @@ static bool read_entry(Archive *archive, ForeignFile *file, const char *key, con
     if (range[1] < range[0] || (uint64_t)range[1] > data_bytes) return malformed_tensor(file, diags, key, "has data_offsets outside the file");
     if ((uint64_t)(range[1] - range[0]) != tensor->bytes) {
         diag_error(diags, GM121, (Place){0}, "%s: tensor \"%s\" %s %s needs %llu bytes, and its data_offsets give it %lld", file->path, key,
-                   foreign_type_table[tensor->type].name, shape_text(archive->arena, tensor->rank, extents), (unsigned long long)tensor->bytes,
+                   foreign_type_table[tensor->type].name, extents_string(archive->arena, tensor->rank, extents), (unsigned long long)tensor->bytes,
                    (long long)(range[1] - range[0]));
         return false;
     }
