@@ -55,7 +55,13 @@ function(gmlpc_add_model target)
     list(APPEND emit ${weight_options})
     list(APPEND depends "${checkpoint}")
   endif()
-  add_custom_command(OUTPUT "${source}" "${header}"
+  set(made "${source}" "${header}")
+  if(checkpoint AND ARG_WEIGHTS_MODE STREQUAL "incbin")
+    list(APPEND made "${weights}")
+    # The assembler looks for the weights where they were written.
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "-Wa,-I${directory}" OBJECT_DEPENDS "${weights}")
+  endif()
+  add_custom_command(OUTPUT ${made}
     COMMAND "${GMLPC_EXECUTABLE}" "${model}" ${emit} -o "${source}"
     DEPENDS ${depends} COMMENT "gmlpc ${ARG_OUTPUT}.c" VERBATIM)
   target_sources(${target} PRIVATE "${source}")
