@@ -105,7 +105,6 @@ static bool cheap_enough(const Fuser *fuser, const Equation *producer)
     for (int i = 0; i < links->readers.count; i++) {
         const Equation *reader = links->readers.data[i];
         if (read_points(reader, producer->result) > tensor_count(producer->result)) return false;
-        if (is_multiply_add(find_reduction(reader->value)) && read_points(reader, producer->result) > free_points(reader)) return false;
     }
     return true;
 }
