@@ -4,7 +4,8 @@ A case is a folder of tests/numeric: model.gm is written by hand, the rest by ge
   weights.safetensors or weights.npz    the checkpoint, under the authors' names
   inputs.npz                            by input name
   expected.npz                          by output name, float64: the authors' implementation
-  case.json                             versions, --bind, --set, the authors' own float32 error, the tolerance
+  case.json                             versions, --bind, --set, the authors' own float32 error, the tolerance; "wrong_set" are --set
+                                        values that must give other numbers
 """
 import json
 import math
@@ -70,7 +71,7 @@ def to_numpy(tensor):
     return tensor.detach().cpu().numpy()
 
 
-def write_case(name, outputs64, outputs32, inputs, state, versions, *, bind=None, sets=(), form="safetensors", about=""):
+def write_case(name, outputs64, outputs32, inputs, state, versions, *, bind=None, sets=(), form="safetensors", wrong=(), about=""):
     """state: a dict of tensors (safetensors) or arrays (npz), or a bytes object: the authors' own file."""
     folder = ROOT / name
     folder.mkdir(exist_ok=True)
@@ -93,7 +94,7 @@ def write_case(name, outputs64, outputs32, inputs, state, versions, *, bind=None
     np.savez_compressed(folder / "inputs.npz", **{key: to_numpy(v) if torch.is_tensor(v) else v for key, v in inputs.items()})
     np.savez_compressed(folder / "expected.npz", **outputs64)
     error = max(relative_error(outputs32[key], outputs64[key]) for key in outputs64)
-    case = {"about": about, "made_with": versions, "bind": bind, "set": list(sets), "f32_error": error,
+    case = {"about": about, "made_with": versions, "bind": bind, "set": list(sets), "wrong_set": list(wrong), "f32_error": error,
             "tolerance": max(2e-5, 10 * error),
             "outputs": {key: {"shape": list(value.shape), "largest": float(np.abs(value).max()),
                               "deviation": float(value.std())} for key, value in outputs64.items()}}

@@ -76,7 +76,7 @@ def case(name, model, seed, image, arrays, *, tanh, form, about):
     x = pixels(seed + 1, 3, *image)
     wide, narrow = run_both(model, lambda m, to: {"logits": m(to(x)[None])[0]})
     write_case(name, wide, narrow, {"pixels": x}, arrays(model.float().state_dict()), VERSIONS, bind="google",
-               sets=["ACT=gelu_tanh"] if tanh else ["ACT=gelu"], form=form, about=about)
+               sets=["ACT=gelu_tanh"] if tanh else ["ACT=gelu"], wrong=["ACT=gelu"] if tanh else ["ACT=gelu_tanh"], form=form, about=about)
 
 
 def generate():
