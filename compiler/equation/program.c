@@ -135,14 +135,41 @@ static void order_free(Compiler *compiler, const Index **order)
     }
 }
 
-/* The last free index runs in lanes unless reductions below it have longer runs of their own. */
+typedef struct {
+    const Index *index;
+    int strided; /* reads in which it stands in another axis than the last */
+} StrideCount;
+
+static void count_strided(Expr *node, void *context)
+{
+    StrideCount *count = context;
+    if (node->kind != EXPR_READ) return;
+    for (int axis = 0; axis + 1 < node->count; axis++)
+        if (expr_uses(node->args[axis], count->index)) {
+            count->strided++;
+            return;
+        }
+}
+
+static int strided_reads(const Expr *reduce, const Index *index)
+{
+    StrideCount count = {index, 0};
+    expr_walk(reduce->args[0], count_strided, &count);
+    return count.strided;
+}
+
+/* The last free index runs in lanes unless a reduction below it has longer runs of its own, or runs that lie closer in memory. */
 static bool free_vector(Compiler *compiler, const Index *last)
 {
     if (compiler->point) return false;
     int position = position_of(compiler, last);
     for (int r = 0; r < compiler->reductions.count; r++) {
         const Expr *reduce = compiler->reductions.data[r];
-        if (set_has(depends(compiler, reduce), position) && largest_index(reduce)->extent > last->extent) return false;
+        const Index *own = largest_index(reduce);
+        if (!set_has(depends(compiler, reduce), position)) continue;
+        if (own->extent < 32 && last->extent > own->extent) continue;
+        int difference = strided_reads(reduce, own) - strided_reads(reduce, last);
+        if (last->extent < 32 ? own->extent > last->extent : difference < 0 || (difference == 0 && own->extent > last->extent)) return false;
     }
     return true;
 }
