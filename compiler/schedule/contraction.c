@@ -32,6 +32,10 @@ typedef struct {
     int factor_count;
     Operand rows, columns;
     Contraction *out;
+    int merge_count;    /* operands that get tensors of their own keep the indices they had */
+    struct {
+        Index *merged, *outer, *inner;
+    } merges[MAX_RANK * 2];
 } Work;
 
 /* --- factors ------------------------------------------------------------------------------------------------------- */
@@ -234,14 +238,16 @@ static int merged_count(Work *work, Index *const *group, int count, bool reduced
     return merged;
 }
 
-static void absorb(Work *work, Operand *operand, const Index *outer, const Index *inner, Index *merged)
+/* The indices that a merged one stands for, outermost first. */
+static int unmerged(const Work *work, Index *index, Index **leaves)
 {
-    Module *module = work->s->module;
-    if (operand->direct) return;
-    Expr *place = expr_index(module, merged, merged->origin), *extent = expr_int(module, inner->extent);
-    Substitution map[] = {{outer, expr_apply(module, FN_FLOORDIV, place, extent, NULL, merged->origin)},
-                          {inner, expr_apply(module, FN_MOD, place, extent, NULL, merged->origin)}};
-    operand->expr = expr_substitute(module, operand->expr, map, 2);
+    for (int i = 0; i < work->merge_count; i++) {
+        if (work->merges[i].merged != index) continue;
+        int count = unmerged(work, work->merges[i].outer, leaves);
+        return count + unmerged(work, work->merges[i].inner, leaves + count);
+    }
+    leaves[0] = index;
+    return 1;
 }
 
 static void merge_pair(Work *work, Index **group, int *count, int at, bool reduced)
@@ -252,8 +258,9 @@ static void merge_pair(Work *work, Index **group, int *count, int at, bool reduc
     Index *merged = index_new(module, name, outer->extent * inner->extent, inner->origin);
     Pair pair = {.outer = outer, .inner = inner, .merged = merged};
     pair_everywhere(work, &pair);
-    absorb(work, &work->rows, outer, inner, merged);
-    absorb(work, &work->columns, outer, inner, merged);
+    work->merges[work->merge_count].merged = merged;
+    work->merges[work->merge_count].outer = outer;
+    work->merges[work->merge_count++].inner = inner;
     group[at - 1] = merged;
     memmove(group + at, group + at + 1, (size_t)(*count - at - 1) * sizeof *group);
     --*count;
@@ -345,16 +352,36 @@ static void choose_direct(Work *work)
 }
 
 /* --- operands ------------------------------------------------------------------------------------------------------ */
+static void add_index(const Work *work, Axis *axis, Index *index)
+{
+    axis->indices[axis->count++] = index;
+    axis->leaf_count += unmerged(work, index, axis->leaves + axis->leaf_count);
+}
+
+static bool operand_uses(const Work *work, const Operand *operand, Index *index)
+{
+    Axis axis = {0};
+    add_index(work, &axis, index);
+    for (int i = 0; i < axis.leaf_count; i++)
+        if (expr_uses(operand->expr, axis.leaves[i])) return true;
+    return false;
+}
+
+static int batch_axes(const Work *work, const Operand *operand, Axis *axes)
+{
+    int rank = 0;
+    for (int i = 0; i < work->out->batch_count; i++)
+        if (operand_uses(work, operand, work->out->batch[i])) add_index(work, &axes[rank++], work->out->batch[i]);
+    return rank;
+}
+
 static Expr *copy_operand(Work *work, const char *suffix, Operand *operand, Index *const *group, int count, bool columns)
 {
     const Contraction *c = work->out;
-    Axis axes[MAX_RANK] = {0};
-    int rank = 0;
-    for (int i = 0; i < c->batch_count; i++)
-        if (expr_uses(operand->expr, c->batch[i])) axes[rank++] = (Axis){1, {c->batch[i]}};
-    Axis k = {0}, other = {0};
-    for (int i = 0; i < c->k_count; i++) k.indices[k.count++] = c->k[i];
-    for (int i = 0; i < count; i++) other.indices[other.count++] = group[i];
+    Axis axes[MAX_RANK] = {0}, k = {0}, other = {0};
+    int rank = batch_axes(work, operand, axes);
+    for (int i = 0; i < c->k_count; i++) add_index(work, &k, c->k[i]);
+    for (int i = 0; i < count; i++) add_index(work, &other, group[i]);
     if (columns) axes[rank++] = k;
     if (other.count) axes[rank++] = other;
     if (!columns) axes[rank++] = k;
@@ -375,12 +402,12 @@ static void prepare_panels(Work *work)
         out->batch[out->batch_count++] = out->n[0];
         memmove(out->n, out->n + 1, (size_t)--out->n_count * sizeof *out->n);
     }
-    Index *batch[MAX_RANK];
-    int batch_count = 0;
-    for (int i = 0; i < out->batch_count; i++)
-        if (expr_uses(work->columns.expr, out->batch[i])) batch[batch_count++] = out->batch[i];
+    Axis batch[MAX_RANK] = {0}, k[MAX_RANK] = {0}, n = {0};
+    int batch_count = batch_axes(work, &work->columns, batch);
+    add_index(work, &n, out->n[0]);
+    for (int i = 0; i < out->k_count; i++) add_index(work, &k[i], out->k[i]);
     out->panels = true;
-    out->columns = materialise_panels(work->s, work->equation, work->columns.expr, batch_count, batch, out->n[0], out->k_count, out->k);
+    out->columns = materialise_panels(work->s, work->equation, work->columns.expr, batch_count, batch, &n, out->k_count, k);
 }
 
 static void prepare_columns(Work *work)

@@ -251,8 +251,24 @@ typedef struct {
     Scheduler *s;
     const Call *call;
     int position;
+    const Equation *reader; /* the writer itself, or an earlier equation of the same row */
     bool done;
 } Candidate;
+
+/* The slice in terms of the writer's indices: the reader's at the same positions. */
+static bool translate(const Equation *reader, const Equation *writer, Slice *slice, int rank)
+{
+    if (reader == writer) return true;
+    if (reader->free_count != writer->free_count) return false;
+    for (int i = 0; i < reader->free_count; i++)
+        if (reader->free[i]->extent != writer->free[i]->extent) return false;
+    for (int axis = 0; axis < rank; axis++) {
+        int at = 0;
+        while (slice->index[axis] && reader->free[at] != slice->index[axis]) at++;
+        if (slice->index[axis]) slice->index[axis] = writer->free[at];
+    }
+    return true;
+}
 
 static void visit_candidate(Expr *read, bool inside, void *context)
 {
@@ -262,10 +278,20 @@ static void visit_candidate(Expr *read, bool inside, void *context)
     Slice slice = {0};
     if (candidate->done || inside || plan->layout.storage != STORE_ARENA || read->tensor->type != TYPE_F32) return;
     if (plan->last_write >= candidate->call->position || !plan->region) return;
-    if (!slice_of(equation, read, &slice) || !may_overwrite(candidate->call, candidate->position, &slice, read->tensor)) return;
+    if (!slice_of(candidate->reader, read, &slice) || !translate(candidate->reader, equation, &slice, read->tensor->rank)) return;
+    if (!may_overwrite(candidate->call, candidate->position, &slice, read->tensor)) return;
     if (!take_place(candidate->s, equation, &slice, read->tensor)) return;
     candidate->done = true;
     plan_note(candidate->s, equation, "%s is written over %s", equation->result->name, read->tensor->name);
+}
+
+static void find_place(Scheduler *s, const Call *call, int position)
+{
+    Candidate candidate = {.s = s, .call = call, .position = position};
+    for (int i = position; i >= 0 && !candidate.done; i--) {
+        candidate.reader = call->equations.data[i];
+        expr_reads(candidate.reader->value, equation_reduce(candidate.reader), visit_candidate, &candidate);
+    }
 }
 
 static void place_results(Scheduler *s, const Call *call)
@@ -275,10 +301,8 @@ static void place_results(Scheduler *s, const Call *call)
         TensorPlan *plan = tensor_plan(equation->result);
         if (plan->layout.storage != STORE_ARENA || plan->region) continue;
         if (!s->options.keep_all && !call->gathers && plan->writer_count == 1 && !plan->panels && equation->result->type == TYPE_F32 &&
-            result_is_plain(equation)) {
-            Candidate candidate = {s, call, i, false};
-            expr_reads(equation->value, equation_reduce(equation), visit_candidate, &candidate);
-        }
+            result_is_plain(equation))
+            find_place(s, call, i);
         if (!plan->region) plan->region = region_new(s, REGION_ARENA, plan->layout.bytes);
     }
 }

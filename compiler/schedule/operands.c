@@ -55,27 +55,44 @@ static Expr *flatten(Scheduler *s, Expr *above, Expr *next, int64_t extent)
     return expr_apply(s->module, FN_ADD, scaled, next, NULL, next->place);
 }
 
+static int64_t axis_extent(const Axis *axis)
+{
+    int64_t extent = 1;
+    for (int i = 0; i < axis->count; i++) extent *= axis->indices[i]->extent;
+    return extent;
+}
+
+/* The subscript on the left: fresh indices for the leaves, flattened. */
+static Expr *left_subscript(Scheduler *s, Equation *equation, Renaming *renaming, const Axis *axis)
+{
+    Expr *left = NULL;
+    for (int i = 0; i < axis->leaf_count; i++)
+        left = flatten(s, left, fresh_index(s, equation, renaming, axis->leaves[i]), axis->leaves[i]->extent);
+    return left;
+}
+
+static Expr *read_subscript(Scheduler *s, const Axis *axis)
+{
+    Expr *read = NULL;
+    for (int i = 0; i < axis->count; i++) {
+        Index *index = axis->indices[i];
+        read = flatten(s, read, expr_index(s->module, index, index->origin), index->extent);
+    }
+    return read;
+}
+
 Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *value, int rank, const Axis *axes)
 {
     int64_t extents[MAX_RANK];
     Expr *read[MAX_RANK];
     Renaming renaming = {.count = 0};
-    for (int axis = 0; axis < rank; axis++) {
-        extents[axis] = 1;
-        for (int i = 0; i < axes[axis].count; i++) extents[axis] *= axes[axis].indices[i]->extent;
-    }
     bool packed = expr_is_weight_only(value);
+    for (int axis = 0; axis < rank; axis++) extents[axis] = axis_extent(&axes[axis]);
     Tensor *tensor = operand_tensor(s, user, suffix, packed, rank, extents);
     Equation *equation = operand_equation(s, user, tensor);
     for (int axis = 0; axis < rank; axis++) {
-        Expr *left = NULL;
-        read[axis] = NULL;
-        for (int i = 0; i < axes[axis].count; i++) {
-            Index *index = axes[axis].indices[i];
-            left = flatten(s, left, fresh_index(s, equation, &renaming, index), index->extent);
-            read[axis] = flatten(s, read[axis], expr_index(s->module, index, index->origin), index->extent);
-        }
-        equation->subscripts[axis] = left;
+        equation->subscripts[axis] = left_subscript(s, equation, &renaming, &axes[axis]);
+        read[axis] = read_subscript(s, &axes[axis]);
     }
     finish(s, equation, expr_substitute(s->module, value, renaming.map, renaming.count));
     plan_note(s, user, "%s computed %s: %s", suffix, packed ? "when weights are packed" : "first", tensor->name);
@@ -84,45 +101,65 @@ Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *
 
 /* --- panels -------------------------------------------------------------------------------------------------------- */
 /* A plain read of the whole of an axis by n alone: positions past its end are outside. */
-static bool ends_at_extent(const Expr *value, const Index *n)
+static bool ends_at_extent(const Expr *value, const Axis *n)
 {
-    if (value->kind != EXPR_READ || value->otherwise) return false;
+    if (value->kind != EXPR_READ || value->otherwise || n->leaf_count != 1) return false;
     bool found = false;
     for (int axis = 0; axis < value->count; axis++) {
-        if (!expr_uses(value->args[axis], n)) continue;
-        if (found || !subscript_is(value->args[axis], n) || value->tensor->extents[axis] != n->extent) return false;
+        if (!expr_uses(value->args[axis], n->leaves[0])) continue;
+        if (found || !subscript_is(value->args[axis], n->leaves[0]) || value->tensor->extents[axis] != n->leaves[0]->extent) return false;
         found = true;
     }
     return found;
 }
 
-/* The value at n = panel * columns + column, 0 past the end of n. */
-static Expr *panel_value(Scheduler *s, Expr *value, Renaming *renaming, Index *n, Expr *position, int64_t padded)
+/* The value where the leaves of n are the digits of `position`. */
+static Expr *value_at(Scheduler *s, Expr *value, const Renaming *renaming, const Axis *n, Expr *position)
 {
     Module *module = s->module;
-    Substitution *slot = &renaming->map[renaming->count];
-    Expr *zero = expr_number(module, 0, false, value->place);
-    *slot = (Substitution){n, position};
-    if (padded == n->extent) return expr_substitute(module, value, renaming->map, renaming->count + 1);
-    if (ends_at_extent(value, n)) {
-        Expr *read = expr_substitute(module, value, renaming->map, renaming->count + 1);
-        return expr_read(module, read->tensor, read->count, read->args, zero, read->place);
+    Renaming all = *renaming;
+    int64_t inner = 1;
+    for (int i = n->leaf_count - 1; i >= 0; i--) {
+        Expr *digit = expr_apply(module, FN_FLOORDIV, position, expr_int(module, inner), NULL, value->place);
+        if (i > 0) digit = expr_apply(module, FN_MOD, digit, expr_int(module, n->leaves[i]->extent), NULL, value->place);
+        all.map[all.count++] = (Substitution){n->leaves[i], digit};
+        inner *= n->leaves[i]->extent;
     }
-    slot->value = expr_apply(module, FN_MIN, position, expr_int(module, n->extent - 1), NULL, value->place);
-    Expr *clamped = expr_substitute(module, value, renaming->map, renaming->count + 1);
-    Expr *inside = expr_apply(module, FN_LT, position, expr_int(module, n->extent), NULL, value->place);
-    return expr_apply(module, FN_WHERE, inside, clamped, zero, value->place);
+    return expr_substitute(module, value, all.map, all.count);
 }
 
-Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, Index *const *batch, Index *n, int k_count,
-                         Index *const *k)
+/* The value at n = panel * columns + column, 0 past the end of n. */
+static Expr *panel_value(Scheduler *s, Expr *value, const Renaming *renaming, const Axis *n, Expr *position, int64_t padded)
+{
+    Module *module = s->module;
+    Expr *zero = expr_number(module, 0, false, value->place);
+    int64_t extent = axis_extent(n);
+    if (padded == extent) return value_at(s, value, renaming, n, position);
+    if (ends_at_extent(value, n)) {
+        Expr *read = value_at(s, value, renaming, n, position);
+        return expr_read(module, read->tensor, read->count, read->args, zero, read->place);
+    }
+    Expr *last = expr_apply(module, FN_MIN, position, expr_int(module, extent - 1), NULL, value->place);
+    Expr *inside = expr_apply(module, FN_LT, position, expr_int(module, extent), NULL, value->place);
+    return expr_apply(module, FN_WHERE, inside, value_at(s, value, renaming, n, last), zero, value->place);
+}
+
+static Expr *panel_index(Scheduler *s, Equation *equation, const char *name, int64_t extent)
+{
+    Index *index = index_new(s->module, name, extent, equation->origin);
+    equation->free[equation->free_count++] = index;
+    return expr_index(s->module, index, equation->origin);
+}
+
+Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, const Axis *batch, const Axis *n, int k_count,
+                         const Axis *k)
 {
     Module *module = s->module;
     int columns = family_panel_columns(s->family), rank = 0;
-    int64_t panels = (n->extent + columns - 1) / columns, extents[MAX_RANK];
-    for (int i = 0; i < batch_count; i++) extents[rank++] = batch[i]->extent;
+    int64_t panels = (axis_extent(n) + columns - 1) / columns, extents[MAX_RANK];
+    for (int i = 0; i < batch_count; i++) extents[rank++] = axis_extent(&batch[i]);
     extents[rank++] = panels;
-    for (int i = 0; i < k_count; i++) extents[rank++] = k[i]->extent;
+    for (int i = 0; i < k_count; i++) extents[rank++] = axis_extent(&k[i]);
     extents[rank++] = columns;
     bool packed = expr_is_weight_only(value);
     Tensor *tensor = operand_tensor(s, user, "panels", packed, rank, extents);
@@ -130,23 +167,20 @@ Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int ba
 
     Equation *equation = operand_equation(s, user, tensor);
     Renaming renaming = {.count = 0};
-    Expr *read[MAX_RANK], *n_expr = expr_index(module, n, n->origin);
+    Expr *read[MAX_RANK], *n_expr = read_subscript(s, n);
     int axis = 0;
     for (int i = 0; i < batch_count; i++, axis++) {
-        equation->subscripts[axis] = fresh_index(s, equation, &renaming, batch[i]);
-        read[axis] = expr_index(module, batch[i], batch[i]->origin);
+        equation->subscripts[axis] = left_subscript(s, equation, &renaming, &batch[i]);
+        read[axis] = read_subscript(s, &batch[i]);
     }
-    Index *panel = index_new(module, "panel", panels, n->origin), *column = index_new(module, "column", columns, n->origin);
-    equation->free[equation->free_count++] = panel;
-    equation->subscripts[axis] = expr_index(module, panel, n->origin);
-    read[axis++] = expr_apply(module, FN_FLOORDIV, n_expr, expr_int(module, columns), NULL, n->origin);
+    equation->subscripts[axis] = panel_index(s, equation, "panel", panels);
+    read[axis++] = expr_apply(module, FN_FLOORDIV, n_expr, expr_int(module, columns), NULL, value->place);
     for (int i = 0; i < k_count; i++, axis++) {
-        equation->subscripts[axis] = fresh_index(s, equation, &renaming, k[i]);
-        read[axis] = expr_index(module, k[i], k[i]->origin);
+        equation->subscripts[axis] = left_subscript(s, equation, &renaming, &k[i]);
+        read[axis] = read_subscript(s, &k[i]);
     }
-    equation->free[equation->free_count++] = column;
-    equation->subscripts[axis] = expr_index(module, column, n->origin);
-    read[axis++] = expr_apply(module, FN_MOD, n_expr, expr_int(module, columns), NULL, n->origin);
+    equation->subscripts[axis] = panel_index(s, equation, "column", columns);
+    read[axis++] = expr_apply(module, FN_MOD, n_expr, expr_int(module, columns), NULL, value->place);
 
     Expr *position = flatten(s, equation->subscripts[batch_count], equation->subscripts[rank - 1], columns);
     finish(s, equation, panel_value(s, value, &renaming, n, position, panels * columns));

@@ -52,9 +52,10 @@ typedef struct {
     Tensor *tensor;  /* of the first call; layouts' strides, extents and types are the same for every call */
     bool written;
     bool aligned;    /* in every call and turn its address is a multiple of the family's alignment (64 bytes; scalar: 4) */
-    bool in_place;   /* may share memory with another parameter: one is written exactly where the other is read for the same combination
-                      * of free indices. So each element is read before it is written, and computed once (no overlapping last
-                      * vectors); the pointers are not `restrict`. Parameters without the mark never overlap one that is written. */
+    bool in_place;   /* may share memory with another parameter: an equation writes one exactly where it reads the other for the same
+                      * combination of free indices, or over the row of it that earlier equations of the kernel read. So each
+                      * element is read before it is written, and computed once (no overlapping last vectors); the pointers are not
+                      * `restrict`. Parameters without the mark never overlap one that is written. */
 } KernelParameter;
 
 typedef struct Kernel {

@@ -37,11 +37,17 @@ static int row_limit(const Equation *equation)
         expr_reads(equation->value, reduce, visit_direction, &direction);
         return direction.along > direction.across ? count - 1 : count;
     }
+    return count - 1;
+}
+
+/* A map alone runs over as many inner indices as make a vector loop worth it. */
+static int map_rows(const Equation *equation)
+{
     int64_t inner = 1;
-    int limit = count;
-    do inner *= equation->free[--limit]->extent;
-    while (limit > 1 && inner < 32);
-    return limit;
+    int rows = equation->free_count;
+    do inner *= equation->free[--rows]->extent;
+    while (rows > 1 && inner < 32);
+    return rows;
 }
 
 /* --- same row ------------------------------------------------------------------------------------------------------ */
@@ -103,6 +109,16 @@ static int64_t call_work(const Call *call)
     return work;
 }
 
+/* What one gives the other is a single value (the mean of a vector, its softmax' sum): worth one task when small. */
+static bool share_value(const Call *a, const Call *b)
+{
+    if (call_work(a) + call_work(b) > SMALL_WORK) return false;
+    if (b->equations.count == 1 && b->equations.data[0]->free_count == 0) return true;
+    for (int i = 0; i < a->equations.count; i++)
+        if (a->equations.data[i]->free_count == 0) return true;
+    return false;
+}
+
 /* The number of row axes under which both could be one kernel; -1: none. */
 static int common_rows(const Call *a, const Call *b)
 {
@@ -113,14 +129,13 @@ static int common_rows(const Call *a, const Call *b)
     while (limit < a->row_limit && limit < b->row_limit && first->free[limit]->extent == second->free[limit]->extent) limit++;
     for (int i = 0; i < limit; i++) rows *= first->free[i]->extent;
     bool fewer = limit < a->row_limit || limit < b->row_limit;
-    for (; limit >= 0; limit--) {
-        bool small = call_work(a) + call_work(b) <= SMALL_WORK;
-        if (!small && (limit == 0 || (fewer && rows < LEAST_ROWS))) return -1;
+    for (; limit > 0; limit--) {
+        if (fewer && rows < LEAST_ROWS) break;
         if (reads_same_row(a, b, limit, &reads)) return reads ? limit : -1;
-        if (limit > 0) rows /= first->free[limit - 1]->extent;
+        rows /= first->free[limit - 1]->extent;
         fewer = true;
     }
-    return -1;
+    return share_value(a, b) && reads_same_row(a, b, 0, &reads) && reads ? 0 : -1;
 }
 
 /* --- order of calls ------------------------------------------------------------------------------------------------ */
@@ -360,6 +375,8 @@ static void finish_call(Scheduler *s, Call *call)
         kernel->status_input = origin.input;
     }
     kernel->row_count = call->row_limit;
+    const Equation *only = call->equations.data[0];
+    if (kernel->form == KERNEL_ROWS && call->equations.count == 1 && only->free_count && !equation_reduce(only)) kernel->row_count = map_rows(only);
     find_scratch(s, call);
 }
 

@@ -149,16 +149,17 @@ void place(Scheduler *s);
 void emit_steps(Scheduler *s);
 void name_kernels(Scheduler *s);
 
-/* operands.c: a new tensor that holds `value` for all values of the indices of each axis (several: flattened, the last fastest), computed by a
- * new equation (packed when it reads weights alone). Returns the READ of it over the same indices. */
+/* operands.c: one axis of a new tensor: what the reader's indices give, flattened, the last fastest. */
 typedef struct {
-    int count;
-    Index *indices[MAX_RANK];
+    int count, leaf_count;
+    Index *indices[MAX_RANK]; /* of the reader */
+    Index *leaves[MAX_RANK];  /* those of the expression that they stand for */
 } Axis;
+/* A new tensor that holds `value`, computed by a new equation (packed when it reads weights alone). Returns the READ of it. */
 Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *value, int rank, const Axis *axes);
 /* panels[batch…, n // PW, k…, n % PW] of `value`. */
-Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, Index *const *batch, Index *n, int k_count,
-                         Index *const *k);
+Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, const Axis *batch, const Axis *n, int k_count,
+                         const Axis *k);
 
 /* memory.c */
 Region *region_new(Scheduler *s, RegionKind kind, int64_t bytes);
