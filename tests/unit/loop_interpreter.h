@@ -21,7 +21,8 @@ typedef struct {
 typedef struct {
     double *data;        /* every element type, one double each */
     unsigned char *set;  /* local arrays: element written? NULL: all are */
-    int64_t count;
+    int64_t count;       /* elements */
+    int64_t pitch;       /* doubles from one element to the next; 0: 1 */
 } Memory;
 
 typedef struct {
@@ -47,8 +48,9 @@ static float interpret_read(Interpreter *in, const Buffer *buffer, int64_t at, i
     Memory *memory = &in->memories[buffer->id];
     if (at < 0 || at >= memory->count) bug("interpreter: read of %s[%lld] of %lld", buffer->name, (long long)at, (long long)memory->count);
     if (memory->set && !memory->set[at]) bug("interpreter: %s[%lld] read before it is written", buffer->name, (long long)at);
-    *whole = element_type_is_integer(buffer->type) ? (int64_t)memory->data[at] : 0;
-    return (float)memory->data[at];
+    double number = memory->data[memory->pitch ? at * memory->pitch : at];
+    *whole = element_type_is_integer(buffer->type) ? (int64_t)number : 0;
+    return (float)number;
 }
 
 static void interpret_write(Interpreter *in, const Buffer *buffer, int64_t at, double number)
@@ -56,7 +58,7 @@ static void interpret_write(Interpreter *in, const Buffer *buffer, int64_t at, d
     Memory *memory = &in->memories[buffer->id];
     if (at < 0 || at >= memory->count) bug("interpreter: store to %s[%lld] of %lld", buffer->name, (long long)at, (long long)memory->count);
     if (memory->set) memory->set[at] = 1;
-    memory->data[at] = number;
+    memory->data[memory->pitch ? at * memory->pitch : at] = element_type_is_integer(buffer->type) ? number : (double)(float)number;
 }
 
 static Datum interpret_call(Interpreter *in, const Value *value, const Datum *arguments)

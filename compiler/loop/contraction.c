@@ -1,0 +1,302 @@
+/* Contraction kernels: result[b, m, n] = epilogue(sum[k](rows[b, m, k] * columns[b, k, n])).
+ * In: the index groups and the two reads (plan.h).  Out: tasks, and loops over tiles; one tile is tile.c's.
+ *
+ *   for batch, outer n, column block (its columns stay in the caches), outer m, row tile: one tile
+ *
+ * Tile heights are balanced: M rows are cut into the fewest tiles that registers allow, whose heights differ by at most one, so there are
+ * two micro-kernels at most, and two more for the columns left over at the edge. Every result element is computed by the same code
+ * whatever the number of tasks or threads. */
+#include "loop/tile.h"
+
+#include "equation/index.h"
+#include "support/bug.h"
+
+/* --- geometry ------------------------------------------------------------------------------------------------------ */
+/* Rows and vectors of a tile: many accumulators hide the latency of multiply-adds, and each load should feed several of them.
+ * Few rows take more vectors. */
+static void choose_tile(const Target *target, int64_t rows, int64_t vectors, int *most_rows, int *width)
+{
+    if (target->registers >= 32) {
+        *width = rows >= 5 ? 2 : rows >= 3 ? 4 : 8;
+        *most_rows = *width == 2 ? 14 : *width == 4 ? 6 : 2;
+    } else if (target->lanes > 1) {
+        *width = rows >= 4 ? 2 : rows >= 2 ? 4 : 8;
+        *most_rows = *width == 2 ? 6 : *width == 4 ? 3 : 1;
+        if (rows == 3) *width = 3;
+    } else {
+        *width = 4;
+        *most_rows = 3;
+    }
+    while (*width > vectors) *width = *width > 4 ? 4 : *width > 2 ? 2 : 1;
+    if (*width == 1 && target->registers >= 32) *most_rows = 14;
+    if (*width == 1 && target->registers < 32) *most_rows = target->lanes > 1 ? 8 : 6;
+}
+
+static const Index *longest(Index *const *indices, int count)
+{
+    const Index *best = count ? indices[count - 1] : NULL;
+    for (int k = count - 1; k >= 0; k--)
+        if (indices[k]->extent > best->extent) best = indices[k];
+    return best;
+}
+
+static void choose_geometry(const Lowering *l, Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    int lanes = l->target->lanes, most_rows = 1;
+    t->row = longest(c->m, c->m_count);
+    t->column = c->n[c->n_count - 1];
+    t->rows = t->row ? t->row->extent : 1;
+    t->columns = t->column->extent;
+    int64_t vectors = (t->columns + lanes - 1) / lanes;
+    choose_tile(l->target, t->rows, vectors, &most_rows, &t->width);
+    t->row_tiles = (t->rows + most_rows - 1) / most_rows;
+    t->height = (int)((t->rows + t->row_tiles - 1) / t->row_tiles);
+    t->tall = t->rows - t->row_tiles * (t->height - 1);
+    int64_t block = (int64_t)t->width * lanes;
+    t->full_blocks = t->columns / block;
+    t->rest = (int)(t->columns - t->full_blocks * block);
+    t->blocks = t->full_blocks + (t->rest > 0);
+}
+
+static int64_t group_extent(Index *const *indices, int count, const Index *without)
+{
+    int64_t extent = 1;
+    for (int k = 0; k < count; k++)
+        if (indices[k] != without) extent *= indices[k]->extent;
+    return extent;
+}
+
+/* --- tasks --------------------------------------------------------------------------------------------------------- */
+/* Tasks along batch, column blocks and row tiles, at most MOST_TASKS in all, so that the largest is as small as can be. */
+static void choose_tasks(const Lowering *l, Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    int64_t work = group_extent(c->m, c->m_count, NULL) * group_extent(c->k, c->k_count, NULL) * group_extent(c->n, c->n_count, NULL) *
+                   group_extent(c->batch, c->batch_count, NULL);
+    t->batches = group_extent(c->batch, c->batch_count, NULL);
+    t->batch_tasks = t->block_tasks = t->tile_tasks = 1;
+    int64_t most = work / (LEAST_TASK_WORK / 2), best = INT64_MAX;
+    if (most > MOST_TASKS) most = MOST_TASKS;
+    if (l->kernel->kernel->serial || work < LEAST_TASK_WORK) return;
+    for (int64_t b = 1; b <= most && b <= t->batches; b++)
+        for (int64_t n = 1; b * n <= most && n <= t->blocks; n++)
+            for (int64_t m = 1; b * n * m <= most && m <= t->row_tiles; m++) {
+                int64_t load = ((t->batches + b - 1) / b) * ((t->blocks + n - 1) / n) * ((t->row_tiles + m - 1) / m);
+                /* Among equals the one with the fewest row groups: each group reads all columns again. */
+                if (load > best || (load == best && m >= t->tile_tasks)) continue;
+                best = load;
+                t->batch_tasks = b, t->block_tasks = n, t->tile_tasks = m;
+            }
+}
+
+typedef struct {
+    Value *from, *to;
+} Range;
+
+/* The part of [0, total) that the share number `which` of `shares` is. */
+static Range task_range(Lowering *l, Value *which, int64_t total, int64_t shares, const char *name)
+{
+    Builder *build = l->build;
+    Range range = {build_int(build, 0), build_int(build, total)};
+    if (shares == 1) return range;
+    Value *ends[2];
+    for (int k = 0; k < 2; k++) {
+        Value *number = build_add(build, which, build_int(build, k));
+        if (total % shares == 0) ends[k] = build_mul(build, number, build_int(build, total / shares));
+        else ends[k] = build_op(build, OP_FLOORDIV, build_mul(build, number, build_int(build, total)), build_int(build, shares), NULL);
+        ends[k] = scope_settle(l, (Lowered){ends[k], 0}, arena_printf(l->arena, "%s_%s", name, k ? "end" : "begin")).value;
+    }
+    return (Range){ends[0], ends[1]};
+}
+
+static Value *part_of_task(Lowering *l, int64_t below, int64_t count)
+{
+    Builder *build = l->build;
+    if (count == 1) return build_int(build, 0);
+    Value *part = build_op(build, OP_FLOORDIV, build_variable(build, l->kernel->task), build_int(build, below), NULL);
+    if (below * count < l->kernel->tasks) part = build_op(build, OP_MOD, part, build_int(build, count), NULL);
+    return scope_settle(l, (Lowered){part, 0}, "part").value;
+}
+
+/* --- loops --------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    Tiling *tiling;
+    Range batches, blocks, tiles;
+} Nest;
+
+static Value *larger(Lowering *l, Value *a, Value *b)
+{
+    return build_op(l->build, OP_MAX, a, b, NULL);
+}
+
+static Value *smaller(Lowering *l, Value *a, Value *b)
+{
+    return build_op(l->build, OP_MIN, a, b, NULL);
+}
+
+/* Tiles [from, to) of one height; the first of that kind is number `first`, at row `start`. */
+static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Value *from, Value *to, int64_t first, int64_t start)
+{
+    Builder *build = l->build;
+    int64_t begin = 0, end = 0;
+    bool known = value_is_int(from, &begin) && value_is_int(to, &end);
+    if (known && begin >= end) return;
+    Tiling *t = nest->tiling;
+    Statement *loop = NULL;
+    if (known && end == begin + 1) scope_push(l, NULL);
+    else loop = loop_open(l, "tile", from, to, 1);
+    Value *number = loop ? loop_variable(l, loop) : from;
+    if (t->row) {
+        Value *row = build_scaled(build, number, tile->height, start - first * tile->height);
+        tile->row = scope_settle(l, (Lowered){row, loop ? scope_level(l) : 0}, t->row->name).value;
+    }
+    tile->row_level = scope_level(l);
+    lower_tile(l, tile);
+    if (loop) loop_close(l, loop);
+    else scope_pop(l);
+}
+
+static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
+{
+    Builder *build = l->build;
+    Tiling *t = nest->tiling;
+    Value *edge = build_int(build, t->tall);
+    tile->height = t->height;
+    tile_loop(l, nest, tile, nest->tiles.from, smaller(l, nest->tiles.to, edge), 0, 0);
+    tile->height = t->height - 1;
+    if (t->tall < t->row_tiles) tile_loop(l, nest, tile, larger(l, nest->tiles.from, edge), nest->tiles.to, t->tall, t->tall * t->height);
+}
+
+static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
+{
+    const Contraction *c = nest->tiling->contraction;
+    if (at == c->m_count) {
+        row_tiles(l, nest, tile);
+        return;
+    }
+    Statement *loop = c->m[at] == nest->tiling->row ? NULL : loop_over(l, c->m[at]);
+    outer_rows(l, nest, tile, at + 1);
+    loop_close(l, loop);
+}
+
+/* One column block: `width` vectors from `column` on, the last of `part` lanes. */
+static void column_block(Lowering *l, Nest *nest, Value *column, int column_level, int width, int part)
+{
+    Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
+    tile_columns(l, &tile);
+    outer_rows(l, nest, &tile, 0);
+}
+
+static void column_blocks(Lowering *l, Nest *nest)
+{
+    Builder *build = l->build;
+    Tiling *t = nest->tiling;
+    int lanes = l->target->lanes;
+    int64_t block = (int64_t)t->width * lanes;
+    if (t->full_blocks == 1 && t->block_tasks == 1) {
+        scope_push(l, NULL);
+        column_block(l, nest, build_int(build, 0), 0, t->width, 0);
+        scope_pop(l);
+    } else if (t->full_blocks > 0) {
+        Value *to = t->rest ? smaller(l, nest->blocks.to, build_int(build, t->full_blocks)) : nest->blocks.to;
+        Statement *loop = loop_open(l, "block", nest->blocks.from, to, 1);
+        Value *column = build_mul(build, loop_variable(l, loop), build_int(build, block));
+        column = scope_settle(l, (Lowered){column, scope_level(l)}, t->column->name).value;
+        column_block(l, nest, column, scope_level(l), t->width, 0);
+        loop_close(l, loop);
+    }
+    if (!t->rest) return;
+    int width = (t->rest + lanes - 1) / lanes, part = t->rest % lanes;
+    Value *column = build_int(build, t->full_blocks * block);
+    if (t->block_tasks == 1) {
+        scope_push(l, NULL);
+        column_block(l, nest, column, 0, width, part);
+        scope_pop(l);
+        return;
+    }
+    Statement *last = build_if(build, build_op(build, OP_EQ, nest->blocks.to, build_int(build, t->blocks), NULL));
+    scope_push(l, &last->body);
+    column_block(l, nest, column, 0, width, part);
+    scope_pop(l);
+    build_append(build, last);
+}
+
+static void outer_columns(Lowering *l, Nest *nest, int at)
+{
+    const Contraction *c = nest->tiling->contraction;
+    if (at == c->n_count - 1) {
+        column_blocks(l, nest);
+        return;
+    }
+    Statement *loop = loop_over(l, c->n[at]);
+    outer_columns(l, nest, at + 1);
+    loop_close(l, loop);
+}
+
+/* Batches one after the other, the batch number taken apart into its indices. */
+static void batches(Lowering *l, Nest *nest)
+{
+    Builder *build = l->build;
+    Tiling *t = nest->tiling;
+    const Contraction *c = t->contraction;
+    if (t->batches == 1) {
+        for (int k = 0; k < c->batch_count; k++) scope_bind(l, c->batch[k], build_int(build, 0), 0, 0);
+        outer_columns(l, nest, 0);
+        return;
+    }
+    Statement *loop = loop_open(l, c->batch_count == 1 ? c->batch[0]->name : "batch", nest->batches.from, nest->batches.to, 1);
+    Value *rest = loop_variable(l, loop);
+    int64_t below = t->batches;
+    for (int k = 0; k < c->batch_count; k++) {
+        below /= c->batch[k]->extent;
+        Value *place = build_op(build, OP_FLOORDIV, rest, build_int(build, below), NULL);
+        if (k > 0) place = build_op(build, OP_MOD, place, build_int(build, c->batch[k]->extent), NULL);
+        place = scope_settle(l, (Lowered){place, scope_level(l)}, c->batch[k]->name).value;
+        scope_bind(l, c->batch[k], place, scope_level(l), 0);
+    }
+    outer_columns(l, nest, 0);
+    loop_close(l, loop);
+}
+
+/* --- the kernel ---------------------------------------------------------------------------------------------------- */
+static bool plain_read(Lowering *l, const Expr *read)
+{
+    if (read->kind != EXPR_READ || read->otherwise || read->tensor->type != TYPE_F32 || node_info(l, read)->data) return false;
+    return true;
+}
+
+/* What this lowering relies on; anything else is lowered as rows. */
+static bool is_suitable(Lowering *l, const Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    const Equation *equation = l->equation;
+    int64_t stride = 0;
+    if (c->n_count < 1 || c->k_count < 1 || c->reduce->reduction != REDUCE_SUM || equation->result->type != TYPE_F32) return false;
+    if (!plain_read(l, c->rows) || !plain_read(l, c->columns)) return false;
+    const Index *column = c->n[c->n_count - 1];
+    if (!result_is_dense(l, column)) return false;
+    if (l->target->lanes > 1 && vector_cost(l, equation->value, column) < 0) return false;
+    if (c->panels) return c->n_count == 1;
+    return read_stride(l, c->columns, column, &stride) && stride == 1;
+}
+
+bool lower_contraction(Lowering *l)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    Tiling tiling = {.contraction = &kernel->contraction, .panel = family_panel_columns(l->plan->family)};
+    lowering_equation(l, kernel->equations.data[0]);
+    if (!is_suitable(l, &tiling)) return false;
+    choose_geometry(l, &tiling);
+    choose_tasks(l, &tiling);
+    l->kernel->tasks = tiling.batch_tasks * tiling.block_tasks * tiling.tile_tasks;
+    Nest nest = {.tiling = &tiling};
+    Value *tile_part = part_of_task(l, 1, tiling.tile_tasks);
+    Value *block_part = part_of_task(l, tiling.tile_tasks, tiling.block_tasks);
+    Value *batch_part = part_of_task(l, tiling.tile_tasks * tiling.block_tasks, tiling.batch_tasks);
+    nest.tiles = task_range(l, tile_part, tiling.row_tiles, tiling.tile_tasks, "tile");
+    nest.blocks = task_range(l, block_part, tiling.blocks, tiling.block_tasks, "block");
+    nest.batches = task_range(l, batch_part, tiling.batches, tiling.batch_tasks, "batch");
+    batches(l, &nest);
+    return true;
+}

@@ -1,0 +1,144 @@
+/* Row kernels: the equations of a kernel one after the other, for each row.
+ * In: the kernel's equations and how many leading free indices are the row.  Out: tasks of whole rows; scratch tensors as arrays. */
+#include "loop/lowering.h"
+
+#include "support/bug.h"
+
+typedef struct {
+    int count;                 /* row indices */
+    const Index *indices[MAX_RANK * 2]; /* of the first equation: extents and names */
+    Value *values[MAX_RANK * 2];
+    int levels;                /* the scope that knows them all */
+} Rows;
+
+/* --- scratch ------------------------------------------------------------------------------------------------------- */
+/* Whether an axis of a scratch tensor is dropped: everywhere written by row indices alone. */
+static bool is_row_axis(const Kernel *kernel, const Tensor *tensor, int axis)
+{
+    bool row = false;
+    for (int k = 0; k < kernel->equations.count; k++) {
+        const Equation *equation = kernel->equations.data[k];
+        if (equation->result != tensor) continue;
+        const Expr *subscript = equation->subscripts[axis];
+        if (subscript->kind != EXPR_INDEX) return false;
+        row = false;
+        for (int i = 0; i < kernel->row_count; i++) row |= equation->free[i] == subscript->index;
+        if (!row) return false;
+    }
+    return row;
+}
+
+static void declare_scratch(Lowering *l)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    for (int k = 0; k < kernel->scratch.count; k++) {
+        const Tensor *tensor = kernel->scratch.data[k];
+        Access access = {.tensor = tensor};
+        int64_t count = 1;
+        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+            if (is_row_axis(kernel, tensor, axis)) continue;
+            access.strides[axis] = count;
+            count *= tensor->extents[axis];
+        }
+        const char *dot = strrchr(tensor->name, '.');
+        access.buffer = build_array(l->build, dot ? dot + 1 : tensor->name, tensor->type, count);
+        list_push(l->arena, &l->accesses, access);
+    }
+}
+
+/* --- rows ---------------------------------------------------------------------------------------------------------- */
+static int64_t equation_work(const Equation *equation)
+{
+    int64_t work = 4;
+    for (int k = 0; k < equation->free_count; k++) work *= equation->free[k]->extent;
+    const Expr *reduce = find_reduce(equation->value);
+    for (int k = 0; reduce && k < reduce->index_count; k++) work *= reduce->indices[k]->extent;
+    return work;
+}
+
+static int64_t row_total(const Rows *rows)
+{
+    int64_t total = 1;
+    for (int k = 0; k < rows->count; k++) total *= rows->indices[k]->extent;
+    return total;
+}
+
+static int64_t choose_tasks(const Kernel *kernel, const Rows *rows)
+{
+    int64_t work = 0, total = row_total(rows);
+    for (int k = 0; k < kernel->equations.count; k++) work += equation_work(kernel->equations.data[k]);
+    if (kernel->serial || work < LEAST_TASK_WORK) return 1;
+    int64_t tasks = work / (LEAST_TASK_WORK / 4);
+    if (tasks > MOST_TASKS) tasks = MOST_TASKS;
+    return tasks > total ? total : tasks;
+}
+
+static void lower_body(Lowering *l, const Rows *rows)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    for (int k = 0; k < kernel->equations.count; k++)
+        lower_equation(l, kernel->equations.data[k], rows->count, rows->values, scope_level(l));
+}
+
+/* All rows by loops, the row indices from `from` on. */
+static void nest_rows(Lowering *l, Rows *rows, int from)
+{
+    if (from == rows->count) {
+        lower_body(l, rows);
+        return;
+    }
+    const Index *index = rows->indices[from];
+    if (index->extent == 1) {
+        rows->values[from] = build_int(l->build, 0);
+        nest_rows(l, rows, from + 1);
+        return;
+    }
+    Statement *loop = loop_open(l, index->name, build_int(l->build, 0), build_int(l->build, index->extent), 1);
+    rows->values[from] = loop_variable(l, loop);
+    nest_rows(l, rows, from + 1);
+    loop_close(l, loop);
+}
+
+/* task * total / tasks. */
+static Value *share(Lowering *l, int64_t total, int64_t tasks, int64_t more)
+{
+    Builder *build = l->build;
+    Value *task = build_add(build, build_variable(build, l->kernel->task), build_int(build, more));
+    if (total % tasks == 0) return build_mul(build, task, build_int(build, total / tasks));
+    return build_op(build, OP_FLOORDIV, build_mul(build, task, build_int(build, total)), build_int(build, tasks), NULL);
+}
+
+/* This task's share of the first row index, or of all flattened where the first is short. */
+static void share_rows(Lowering *l, Rows *rows, int64_t tasks)
+{
+    Builder *build = l->build;
+    int flat = 1;
+    int64_t total = rows->indices[0]->extent;
+    while (flat < rows->count && total < 4 * tasks && total % tasks != 0) total *= rows->indices[flat++]->extent;
+    Statement *loop = loop_open(l, flat == 1 ? rows->indices[0]->name : "row", share(l, total, tasks, 0), share(l, total, tasks, 1), 1);
+    Value *row = loop_variable(l, loop);
+    int64_t below = total;
+    for (int k = 0; k < flat; k++) {
+        int64_t extent = rows->indices[k]->extent;
+        below /= extent;
+        Value *place = build_op(build, OP_FLOORDIV, row, build_int(build, below), NULL);
+        if (k > 0) place = build_op(build, OP_MOD, place, build_int(build, extent), NULL);
+        rows->values[k] = scope_settle(l, (Lowered){place, scope_level(l)}, rows->indices[k]->name).value;
+    }
+    nest_rows(l, rows, flat);
+    loop_close(l, loop);
+}
+
+void lower_rows(Lowering *l)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    const Equation *first = kernel->equations.data[0];
+    Rows rows = {.count = kernel->form == KERNEL_ROWS ? kernel->row_count : 0};
+    if (kernel->equations.count == 1 && rows.count == 0 && first->free_count > 1) rows.count = first->free_count - 1;
+    for (int k = 0; k < rows.count; k++) rows.indices[k] = first->free[k];
+    declare_scratch(l);
+    int64_t tasks = choose_tasks(kernel, &rows);
+    l->kernel->tasks = tasks;
+    if (tasks > 1) share_rows(l, &rows, tasks);
+    else nest_rows(l, &rows, 0);
+}

@@ -1,0 +1,288 @@
+/* One tile of a contraction: see tile.h. Accumulators acc_r_v are variables, all operations written out, so that any compiler keeps
+ * them in registers. A short epilogue is applied to them directly; a long one in a loop over a copy of the tile that is still in L1. */
+#include "loop/tile.h"
+
+#include "equation/index.h"
+#include "support/bug.h"
+
+enum { MOST_HEIGHT = 16, MOST_WIDTH = 8 };
+
+typedef struct {
+    Variable *accumulators[MOST_HEIGHT][MOST_WIDTH];
+    Value *sums[MOST_HEIGHT][MOST_WIDTH];
+} Registers;
+
+/* One index of the reduction, or neighbours that both operands step through alike. */
+typedef struct {
+    const char *name;
+    int64_t extent, row_stride, column_stride;
+} Reduced;
+
+/* --- operands ------------------------------------------------------------------------------------------------------ */
+/* The flat subscript of a read, without the indices of the reduction. */
+static Address operand_address(Lowering *l, const Contraction *c, const Expr *read)
+{
+    Address address = {0};
+    const Access *access = find_access(l, read->tensor);
+    scope_push(l, NULL);
+    for (int k = 0; k < c->k_count; k++) scope_bind(l, c->k[k], build_int(l->build, 0), 0, 0);
+    for (int axis = 0; axis < read->count; axis++)
+        if (access->strides[axis]) address_add(l, &address, read->args[axis], access->strides[axis]);
+    scope_pop(l);
+    return address;
+}
+
+/* Panels: which one, and the column in it. */
+static Address panel_address(Lowering *l, const Tile *tile)
+{
+    const Tiling *t = tile->tiling;
+    const Contraction *c = t->contraction;
+    const Access *access = find_access(l, c->columns->tensor);
+    Builder *build = l->build;
+    Address address = {0};
+    scope_push(l, NULL);
+    for (int k = 0; k < c->k_count; k++) scope_bind(l, c->k[k], build_int(build, 0), 0, 0);
+    int rank = c->columns->count;
+    uint64_t bit = index_bit(l, t->column);
+    for (int axis = 0; axis < rank - 1; axis++)
+        if (!(node_info(l, c->columns->args[axis])->deps & bit)) address_add(l, &address, c->columns->args[axis], access->strides[axis]);
+    scope_pop(l);
+    int panel_axis = -1;
+    for (int axis = 0; axis < rank - 1; axis++)
+        if (node_info(l, c->columns->args[axis])->deps & bit) panel_axis = axis;
+    int64_t panel_stride = panel_axis >= 0 ? access->strides[panel_axis] : 0;
+    Value *size = build_int(build, t->panel);
+    Value *panel = scope_settle(l, (Lowered){build_op(build, OP_FLOORDIV, tile->column, size, NULL), tile->column_level}, "panel").value;
+    address_add_term(&address, panel, panel_stride, tile->column_level);
+    int64_t block = (int64_t)t->width * l->target->lanes;
+    if (block % t->panel != 0) {
+        Value *inside = scope_settle(l, (Lowered){build_op(build, OP_MOD, tile->column, size, NULL), tile->column_level}, "inside").value;
+        address_add_term(&address, inside, 1, tile->column_level);
+    }
+    return address;
+}
+
+void tile_columns(Lowering *l, Tile *tile)
+{
+    const Tiling *t = tile->tiling;
+    scope_push(l, NULL);
+    scope_bind(l, t->column, tile->column, tile->column_level, 0);
+    tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
+    scope_pop(l);
+}
+
+/* Elements from the first vector of a tile to number `vector`. */
+static int64_t vector_offset(Lowering *l, const Tile *tile, int vector)
+{
+    const Tiling *t = tile->tiling;
+    int64_t columns = (int64_t)vector * l->target->lanes;
+    if (!t->contraction->panels || columns < t->panel) return columns;
+    const Expr *read = t->contraction->columns;
+    const Access *access = find_access(l, read->tensor);
+    uint64_t bit = index_bit(l, t->column);
+    int64_t stride = 0;
+    for (int axis = 0; axis < read->count - 1; axis++)
+        if (node_info(l, read->args[axis])->deps & bit) stride = access->strides[axis];
+    return columns / t->panel * stride + columns % t->panel;
+}
+
+static int64_t stride_along(Lowering *l, const Expr *read, const Index *index)
+{
+    const Access *access = find_access(l, read->tensor);
+    int64_t stride = 0;
+    for (int axis = 0; axis < read->count; axis++) {
+        Linear linear;
+        if (!(node_info(l, read->args[axis])->deps & index_bit(l, index))) continue;
+        if (!index_linear(read->args[axis], &linear)) bug("lowering %s: an operand that is not linear", l->kernel->kernel->name);
+        stride += linear_coefficient(&linear, index) * access->strides[axis];
+    }
+    return stride;
+}
+
+/* The loops of the reduction, outermost first. */
+static int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
+{
+    int count = 0;
+    for (int k = 0; k < c->k_count; k++) {
+        const Index *index = c->k[k];
+        Reduced step = {index->name, index->extent, stride_along(l, c->rows, index), stride_along(l, c->columns, index)};
+        if (step.extent == 1) continue;
+        Reduced *outer = count ? &steps[count - 1] : NULL;
+        if (outer && outer->row_stride == step.row_stride * step.extent && outer->column_stride == step.column_stride * step.extent) {
+            step.extent *= outer->extent;
+            *outer = step;
+        } else
+            steps[count++] = step;
+    }
+    return count;
+}
+
+/* --- multiply and add ---------------------------------------------------------------------------------------------- */
+/* One step of the reduction: every row's scalar times every vector of columns. */
+static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns)
+{
+    Builder *build = l->build;
+    const Tiling *t = tile->tiling;
+    const Contraction *c = t->contraction;
+    Buffer *row_buffer = find_access(l, c->rows->tensor)->buffer, *column_buffer = find_access(l, c->columns->tensor)->buffer;
+    int64_t row_stride = t->row ? stride_along(l, c->rows, t->row) : 0;
+    Value *vectors[MOST_WIDTH];
+    for (int v = 0; v < tile->width; v++) {
+        Address address = *columns;
+        address.constant += vector_offset(l, tile, v);
+        Value *part = tile->part && v == tile->width - 1 && !c->panels ? build_int(build, tile->part) : NULL;
+        vectors[v] = build_let(build, arena_printf(l->arena, "b_%d", v),
+                               build_load_vector(build, column_buffer, address_value(l, &address), part));
+    }
+    for (int r = 0; r < tile->height; r++) {
+        Address address = *rows;
+        address.constant += r * row_stride;
+        Value *scalar = build_splat(build, build_load(build, row_buffer, address_value(l, &address)));
+        if (tile->width > 1) scalar = build_let(build, arena_printf(l->arena, "a_%d", r), scalar);
+        for (int v = 0; v < tile->width; v++) {
+            Variable *accumulator = registers->accumulators[r][v];
+            build_set(build, accumulator, build_op(build, OP_FMA, scalar, vectors[v], build_variable(build, accumulator)));
+        }
+    }
+}
+
+static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *steps,
+                        int count)
+{
+    if (count == 0) {
+        multiply_add(l, tile, registers, rows, columns);
+        return;
+    }
+    Builder *build = l->build;
+    Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, steps->extent), 1);
+    Address inner_rows = *rows, inner_columns = *columns;
+    address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
+    address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
+    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1);
+    loop_close(l, loop);
+}
+
+/* --- epilogue ------------------------------------------------------------------------------------------------------ */
+static int count_operations(const Expr *expr)
+{
+    if (expr->kind == EXPR_REDUCE || expr->kind == EXPR_READ) return 0;
+    int count = expr->kind == EXPR_APPLY;
+    for (int k = 0; k < expr->count; k++) count += count_operations(expr->args[k]);
+    return count;
+}
+
+enum { SHORT_EPILOGUE = 4 };
+static bool is_short(Lowering *l, const Tile *tile)
+{
+    const Expr *value = l->equation->value;
+    if (l->target->lanes > 1 && vector_cost(l, value, tile->tiling->column) > 0) return false;
+    return count_operations(value) <= SHORT_EPILOGUE && !calls_functions(l, value) && !node_info(l, value)->data;
+}
+
+static Value *part_of(Lowering *l, const Tile *tile, int vector)
+{
+    return tile->part && vector == tile->width - 1 ? build_int(l->build, tile->part) : NULL;
+}
+
+static void bind_column(Lowering *l, const Tile *tile, Value *base, int level, int64_t offset, Value *part)
+{
+    if (l->target->lanes > 1) scope_bind_vector(l, tile->tiling->column, base, level, offset, part);
+    else scope_bind(l, tile->tiling->column, base, level, offset);
+}
+
+/* Stores epilogue(sum) for the bound row and columns. */
+static void store_sum(Lowering *l, const Expr *reduce, Value *sum)
+{
+    scope_remember(l, reduce, (Lowered){sum, scope_level(l)});
+    store_result(l, lower_vector(l, l->equation->value));
+}
+
+static void epilogue_in_registers(Lowering *l, const Tile *tile, Registers *registers)
+{
+    const Tiling *t = tile->tiling;
+    lowering_vector(l, t->column);
+    for (int v = 0; v < tile->width; v++) {
+        scope_push(l, NULL);
+        bind_column(l, tile, tile->column, tile->column_level, (int64_t)v * l->target->lanes, part_of(l, tile, v));
+        for (int r = 0; r < tile->height; r++) {
+            scope_push(l, NULL);
+            if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
+            store_sum(l, t->contraction->reduce, registers->sums[r][v]);
+            scope_pop(l);
+        }
+        scope_pop(l);
+    }
+    lowering_vector(l, NULL);
+}
+
+/* One vector of the copy, `at` elements into its row. */
+static void epilogue_vector(Lowering *l, const Tile *tile, Buffer *copy, Value *row_start, Value *column, Value *at, Value *part)
+{
+    Builder *build = l->build;
+    scope_push(l, NULL);
+    bind_column(l, tile, column, scope_level(l), 0, part);
+    Value *sum = build_load_vector(build, copy, build_add(build, row_start, at), NULL);
+    sum = build_let(build, "total", sum);
+    store_sum(l, tile->tiling->contraction->reduce, sum);
+    scope_pop(l);
+}
+
+static void epilogue_in_loops(Lowering *l, const Tile *tile, Registers *registers)
+{
+    Builder *build = l->build;
+    const Tiling *t = tile->tiling;
+    int lanes = l->target->lanes, row_size = tile->width * lanes, full = tile->part ? tile->width - 1 : tile->width;
+    Buffer *copy = build_array(build, "tile", TYPE_F32, (int64_t)row_size * tile->height);
+    for (int r = 0; r < tile->height; r++)
+        for (int v = 0; v < tile->width; v++)
+            build_store(build, copy, build_int(build, r * row_size + v * lanes), registers->sums[r][v], NULL);
+    Statement *rows = loop_open(l, "r", build_int(build, 0), build_int(build, tile->height), 1);
+    Value *r = loop_variable(l, rows);
+    if (t->row) {
+        Value *row = scope_settle(l, (Lowered){build_add(build, tile->row, r), scope_level(l)}, t->row->name).value;
+        scope_bind(l, t->row, row, scope_level(l), 0);
+    }
+    Value *row_start = scope_settle(l, (Lowered){build_mul(build, r, build_int(build, row_size)), scope_level(l)}, "at").value;
+    lowering_vector(l, t->column);
+    if (full > 0) {
+        Statement *vectors = loop_open(l, "c", build_int(build, 0), build_int(build, (int64_t)full * lanes), lanes);
+        Value *c = loop_variable(l, vectors);
+        Value *column = scope_settle(l, (Lowered){build_add(build, tile->column, c), scope_level(l)}, t->column->name).value;
+        epilogue_vector(l, tile, copy, row_start, column, c, NULL);
+        loop_close(l, vectors);
+    }
+    if (tile->part) {
+        Value *c = build_int(build, (int64_t)full * lanes);
+        Value *column = scope_settle(l, (Lowered){build_add(build, tile->column, c), tile->column_level}, t->column->name).value;
+        epilogue_vector(l, tile, copy, row_start, column, c, build_int(build, tile->part));
+    }
+    lowering_vector(l, NULL);
+    loop_close(l, rows);
+}
+
+/* --- the tile ------------------------------------------------------------------------------------------------------ */
+void lower_tile(Lowering *l, Tile *tile)
+{
+    Builder *build = l->build;
+    const Tiling *t = tile->tiling;
+    const Contraction *c = t->contraction;
+    if (tile->height > MOST_HEIGHT || tile->width > MOST_WIDTH) bug("lowering: a tile of %d x %d", tile->height, tile->width);
+    Registers registers;
+    Reduced steps[MAX_RANK];
+    int step_count = reduction_steps(l, c, steps);
+    scope_push(l, NULL);
+    if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, 0);
+    Address rows = operand_address(l, c, c->rows);
+    scope_pop(l);
+    for (int r = 0; r < tile->height; r++)
+        for (int v = 0; v < tile->width; v++)
+            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), build_number(build, builder_vector_type(build), 0));
+    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count);
+    for (int r = 0; r < tile->height; r++)
+        for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
+    int outer_floor = l->vector_floor;
+    l->vector_floor = scope_level(l);
+    if (is_short(l, tile)) epilogue_in_registers(l, tile, &registers);
+    else epilogue_in_loops(l, tile, &registers);
+    l->vector_floor = outer_floor;
+}

@@ -1,0 +1,35 @@
+/* One tile of a contraction: accumulators in registers over the whole reduction, then the epilogue. */
+#ifndef GM_LOOP_TILE_H
+#define GM_LOOP_TILE_H
+
+#include "loop/lowering.h"
+
+/* How a contraction is cut into tiles. */
+typedef struct {
+    const Contraction *contraction;
+    int panel;                 /* columns of a packed panel */
+    const Index *row, *column; /* the two that tiles run along; row NULL: a single row */
+    int64_t rows, columns;     /* their extents */
+    int width;                 /* vectors of a tile */
+    int height;                /* rows of the taller tiles; the others have one less */
+    int64_t row_tiles, tall;   /* all, and the taller ones, which come first */
+    int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
+    int rest;                  /* columns left over */
+    int64_t batches, batch_tasks, block_tasks, tile_tasks;
+} Tiling;
+
+typedef struct {
+    const Tiling *tiling;
+    Value *column, *row;       /* the first column and row: constants or variables */
+    int column_level, row_level; /* scopes that know them */
+    int width, height;         /* vectors, rows */
+    int part;                  /* lanes of the last vector, 0: all */
+    Address columns;           /* of the columns at k = 0 */
+} Tile;
+
+/* In the scope of the column block: the address of its columns. */
+void tile_columns(Lowering *l, Tile *tile);
+/* In the scope of the row tile. */
+void lower_tile(Lowering *l, Tile *tile);
+
+#endif
