@@ -40,18 +40,34 @@ static int64_t set_size(const Counter *counter, const IndexSet *set)
     return size;
 }
 
-static int count_reads(const Expr *expr)
+/* Reads in its value, not only in its subscripts. */
+static bool has_reads(const Expr *expr)
 {
-    if (expr->kind == EXPR_READ) return element_type_is_integer(expr->tensor->type) ? 0 : 1;
-    if (expr->kind != EXPR_APPLY || expr->function != FN_MUL) return expr->kind == EXPR_APPLY && expr->count == 1 ? count_reads(expr->args[0]) : 0;
-    return count_reads(expr->args[0]) + count_reads(expr->args[1]);
+    if (expr->kind == EXPR_READ) return true;
+    if (expr->kind != EXPR_APPLY) return false;
+    for (int i = 0; i < expr->count; i++)
+        if (has_reads(expr->args[i])) return true;
+    return false;
 }
 
-static bool is_multiply_add(const Expr *reduce)
+enum { MAX_FACTORS = 8 };
+
+/* Distinct factors with reads; a square counts once. */
+static int collect_factors(const Expr *expr, const Expr **factors, int count)
 {
-    const Expr *body = reduce->args[0];
-    if (reduce->reduction != REDUCE_SUM && reduce->reduction != REDUCE_MEAN) return false;
-    return body->kind == EXPR_APPLY && body->function == FN_MUL && count_reads(body) >= 2;
+    if (expr->kind == EXPR_APPLY && expr->function == FN_MUL) return collect_factors(expr->args[1], factors, collect_factors(expr->args[0], factors, count));
+    if (count == MAX_FACTORS || !has_reads(expr)) return count;
+    for (int i = 0; i < count; i++)
+        if (expr_equal(factors[i], expr)) return count;
+    factors[count] = expr;
+    return count + 1;
+}
+
+bool is_multiply_add(const Expr *reduce)
+{
+    const Expr *factors[MAX_FACTORS];
+    if (!reduce || reduce->kind != EXPR_REDUCE || (reduce->reduction != REDUCE_SUM && reduce->reduction != REDUCE_MEAN)) return false;
+    return collect_factors(reduce->args[0], factors, 0) >= 2;
 }
 
 static const IndexSet *visit(Counter *counter, const Expr *expr);

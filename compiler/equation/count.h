@@ -10,4 +10,6 @@ typedef struct {
 } Cost;
 Cost equation_cost(const Equation *equation); /* parameters 0 */
 Cost module_cost(const Module *module);       /* packed equations left out of macs, flops */
+/* A sum (or mean) over a product of at least two different factors that read something: a contraction or convolution. */
+bool is_multiply_add(const Expr *reduce);
 #endif

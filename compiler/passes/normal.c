@@ -2,6 +2,7 @@
  * because it depends on fewer indices than the result has. The others get tensors of their own, over just the indices they
  * depend on. Means become sums; factors that a sum doesn't run over leave it.
  * In: any module.  Out: normal form. */
+#include "equation/count.h"
 #include "equation/index.h"
 #include "equation/node_map.h"
 #include "passes/pass_functions.h"

@@ -178,20 +178,6 @@ bool has_inexact_reads(const Expr *expr)
     return found;
 }
 
-static int count_read_factors(const Expr *expr)
-{
-    if (expr->kind == EXPR_APPLY && expr->function == FN_MUL) return count_read_factors(expr->args[0]) + count_read_factors(expr->args[1]);
-    bool read = expr->kind == EXPR_READ;
-    for (int i = 0; i < expr->count && expr->kind == EXPR_APPLY; i++) read = read || count_read_factors(expr->args[i]) > 0;
-    return read;
-}
-
-bool is_multiply_add(const Expr *reduce)
-{
-    return reduce && reduce->kind == EXPR_REDUCE && (reduce->reduction == REDUCE_SUM || reduce->reduction == REDUCE_MEAN) &&
-           count_read_factors(reduce->args[0]) >= 2;
-}
-
 Expr *expr_real(Module *module, Expr *expr)
 {
     if (!expr->integer) return expr;

@@ -34,7 +34,6 @@ const Expr *find_reduction(const Expr *expr);    /* the only one, or NULL */
 bool is_weight_only(const Expr *expr);           /* reads nothing but weights, constants and packed tensors */
 bool has_data_subscripts(const Expr *expr);      /* some read in it has a data-dependent subscript */
 bool has_inexact_reads(const Expr *expr);        /* some read has a subscript that is no linear form, or an otherwise */
-bool is_multiply_add(const Expr *reduce);        /* a sum over a product of two or more reads */
 Expr *expr_real(Module *module, Expr *expr);     /* the same value as a real one */
 /* Reads that are not proved inside get `otherwise` 0: for what is moved away from the condition that made them safe. */
 Expr *guard_reads(Module *module, Expr *expr);

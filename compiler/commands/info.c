@@ -1,0 +1,379 @@
+/* gmlpc info MODEL.gm: a row for each block with its shape, parameters, multiply-adds, operations and bytes; totals; what a run needs.
+ * Counts are those of the model as written, before anything is fused; arena and weight file are those of the compiled one. */
+#include "commands/commands.h"
+#include "commands/options.h"
+#include "commands/report.h"
+#include "emit_c/blob.h"
+#include "equation/count.h"
+#include "equation/node_map.h"
+#include "equation/print.h"
+#include "pipeline.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one block computes. Bytes: weights and tensors that come in, and its last result, once each. */
+typedef struct {
+    const Frame *frame;
+    const char *path, *shape;
+    Cost cost;
+    int times;            /* turns that are alike */
+    const char *last;     /* path in the last of them */
+} Row;
+
+typedef LIST(Row) Rows;
+
+typedef struct {
+    Arena *arena;
+    long depth;
+    Rows rows;
+    NodeMap weights;      /* weights counted */
+} Survey;
+
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+static int frame_depth(const Frame *frame)
+{
+    int depth = 0;
+    while (frame && frame->up) {
+        frame = frame->up;
+        depth++;
+    }
+    return depth;
+}
+
+static const Frame *frame_at_depth(const Frame *frame, long depth)
+{
+    for (int d = frame_depth(frame); d > depth; d--) frame = frame->up;
+    return frame;
+}
+
+static const char *shape_text(Arena *arena, const Tensor *tensor)
+{
+    Text text = text_new(arena);
+    text_add(&text, "[");
+    for (int axis = 0; axis < tensor->rank; axis++) text_printf(&text, "%s%" PRId64, axis ? ", " : "", tensor->extents[axis]);
+    text_add(&text, "]");
+    return text_string(&text);
+}
+
+typedef struct {
+    Survey *survey;
+    Row *row;
+    NodeMap *made, *seen; /* tensors written in the row; counted as coming in */
+} RowVisit;
+
+static void visit_read(Expr *node, void *context)
+{
+    RowVisit *visit = context;
+    if (node->kind != EXPR_READ) return;
+    const Tensor *tensor = node->tensor;
+    bool made;
+    node_map_get(visit->made, tensor, &made);
+    if (!made && node_map_put(visit->seen, tensor, NULL)) visit->row->cost.bytes += tensor_count(tensor) * element_type_size(tensor->type);
+    if (tensor->kind == TENSOR_WEIGHT && node_map_put(&visit->survey->weights, tensor, NULL)) visit->row->cost.parameters += tensor_count(tensor);
+}
+
+static void survey_row(Survey *survey, Row *row, Equation *const *equations, int count)
+{
+    NodeMap made, seen;
+    node_map_init(&made);
+    node_map_init(&seen);
+    RowVisit visit = {survey, row, &made, &seen};
+    for (int i = 0; i < count; i++) {
+        Cost cost = equation_cost(equations[i]);
+        row->cost.macs += cost.macs;
+        row->cost.flops += cost.flops;
+        expr_walk(equations[i]->value, visit_read, &visit);
+        node_map_put(&made, equations[i]->result, NULL);
+    }
+    const Tensor *result = equations[count - 1]->result;
+    row->shape = shape_text(survey->arena, result);
+    row->cost.bytes += tensor_count(result) * element_type_size(result->type);
+    node_map_free(&made);
+    node_map_free(&seen);
+}
+
+/* Equations of one block follow one another, except where the model's own stand between them: these get rows by themselves. */
+static void survey_module(Survey *survey, const Module *module)
+{
+    for (int i = 0; i < module->equations.count;) {
+        const Frame *frame = frame_at_depth(module->equations.data[i]->frame, survey->depth);
+        int end = i + 1;
+        while (end < module->equations.count && frame_at_depth(module->equations.data[end]->frame, survey->depth) == frame) end++;
+        const char *path = frame && frame->path && *frame->path ? frame->path : frame && frame->block ? frame->block : "";
+        Row row = {.frame = frame, .path = frame && !frame->up ? "(the model itself)" : path, .times = 1};
+        row.last = row.path;
+        survey_row(survey, &row, module->equations.data + i, end - i);
+        list_push(survey->arena, &survey->rows, row);
+        i = end;
+    }
+}
+
+/* --- turns of a repeat -------------------------------------------------------------------------------------------- */
+/* The same path but for its numbers. */
+static bool alike_paths(const char *a, const char *b)
+{
+    while (*a && *b) {
+        if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {
+            while (isdigit((unsigned char)*a)) a++;
+            while (isdigit((unsigned char)*b)) b++;
+        } else if (*a++ != *b++) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+static bool alike(const Row *a, const Row *b)
+{
+    return a->cost.macs == b->cost.macs && a->cost.flops == b->cost.flops && a->cost.parameters == b->cost.parameters && strcmp(a->shape, b->shape) == 0 &&
+           alike_paths(a->path, b->path);
+}
+
+static int count_turns(const Rows *rows, int at, int period)
+{
+    int turns = 1;
+    for (int next = at + period; next + period <= rows->count; next += period) {
+        for (int i = 0; i < period; i++)
+            if (!alike(&rows->data[at + i], &rows->data[next + i])) return turns;
+        turns++;
+    }
+    return turns;
+}
+
+/* Runs of equal turns, of up to eight rows each, become their first turn. */
+static Rows merge_turns(Arena *arena, const Rows *rows)
+{
+    Rows merged = {0};
+    for (int at = 0; at < rows->count;) {
+        int best = 1, turns = count_turns(rows, at, 1);
+        for (int period = 2; period <= 8 && turns == 1; period++) {
+            int found = count_turns(rows, at, period);
+            if (found > 1) {
+                best = period;
+                turns = found;
+            }
+        }
+        for (int i = 0; i < best; i++) {
+            Row row = rows->data[at + i];
+            row.times = turns;
+            row.last = rows->data[at + i + (turns - 1) * best].path;
+            list_push(arena, &merged, row);
+        }
+        at += best * turns;
+    }
+    return merged;
+}
+
+/* "blocks.0.mlp", "blocks.29.mlp" → "blocks[0..29].mlp". */
+static const char *path_range(Arena *arena, const char *first, const char *last)
+{
+    Text text = text_new(arena);
+    while (*first && *last) {
+        if (!isdigit((unsigned char)*first) || !isdigit((unsigned char)*last)) {
+            text_add_bytes(&text, first++, 1);
+            last++;
+            continue;
+        }
+        size_t a = strspn(first, "0123456789"), b = strspn(last, "0123456789");
+        bool same = a == b && strncmp(first, last, a) == 0;
+        if (!same && text.length && text.data[text.length - 1] == '.') text.data[--text.length] = 0;
+        if (same) text_add_bytes(&text, first, a);
+        else text_printf(&text, "[%.*s..%.*s]", (int)a, first, (int)b, last);
+        first += a;
+        last += b;
+    }
+    return text_string(&text);
+}
+
+static const char *row_name(Arena *arena, const Row *row)
+{
+    if (row->times == 1) return row->path;
+    const char *range = path_range(arena, row->path, row->last);
+    return arena_printf(arena, "%s x%d", range, row->times);
+}
+
+/* --- printing ----------------------------------------------------------------------------------------------------- */
+static const char *grouped(Arena *arena, int64_t number)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, number);
+    Text text = text_new(arena);
+    for (int i = 0; i < length; i++) {
+        if (i && digits[i - 1] != '-' && (length - i) % 3 == 0) text_add(&text, ",");
+        text_add_bytes(&text, &digits[i], 1);
+    }
+    return text_string(&text);
+}
+
+typedef struct {
+    const Module *module;
+    const Rows *rows;
+    Cost total;
+    const Plan *plan;
+    int64_t stack_bytes;
+} Summary;
+
+static void print_port(const char *word, const Port *port)
+{
+    Text text = text_new(arena_new());
+    tensor_print(port->tensor, &text);
+    const char *type = strchr(text_string(&text), ':');
+    printf("%-9s%s%s\n", word, port->name, type ? type : "");
+    arena_free(text.arena);
+}
+
+static void print_row(Arena *arena, const Row *row)
+{
+    printf("  %-34s %-16s %14s %16s %16s %14s\n", row_name(arena, row), row->shape, grouped(arena, row->cost.parameters), grouped(arena, row->cost.macs),
+           grouped(arena, row->cost.flops), grouped(arena, row->cost.bytes));
+}
+
+static void print_text(Arena *arena, const Summary *summary)
+{
+    const Module *module = summary->module;
+    printf("%s(%s)\n", module->name, module->parameters ? module->parameters : "");
+    for (int i = 0; i < module->inputs.count; i++) print_port("input", &module->inputs.data[i]);
+    for (int i = 0; i < module->outputs.count; i++) print_port("output", &module->outputs.data[i]);
+    printf("\n  %-34s %-16s %14s %16s %16s %14s\n", "block", "result", "parameters", "multiply-adds", "operations", "bytes");
+    for (int i = 0; i < summary->rows->count; i++) print_row(arena, &summary->rows->data[i]);
+    printf("  %-34s %-16s %14s %16s %16s\n", "in all", "", grouped(arena, summary->total.parameters), grouped(arena, summary->total.macs),
+           grouped(arena, summary->total.flops));
+    printf("\nEach row is one turn (xN: N turns alike). Operations count a multiply-add as two; bytes go into and out of the block.\n");
+    printf("In all %.4g M parameters, %.4g G multiply-adds, %.4g GFLOP.\n\n", 1e-6 * (double)summary->total.parameters, 1e-9 * (double)summary->total.macs,
+           1e-9 * (double)summary->total.flops);
+    printf("arena       %s bytes\n", grouped(arena, summary->plan->arena_bytes));
+    printf("weight file %s bytes\n", grouped(arena, summary->plan->blob_bytes + BLOB_HEADER_BYTES));
+    printf("stack       at most %s bytes a thread of tile scratch\n", grouped(arena, summary->stack_bytes));
+    printf("kernels     %d\n", summary->plan->kernels.count);
+}
+
+static void json_string(const char *string)
+{
+    putchar('"');
+    for (const char *c = string; *c; c++) {
+        if (*c == '"' || *c == '\\') printf("\\%c", *c);
+        else if ((unsigned char)*c < 32) printf("\\u%04x", (unsigned char)*c);
+        else putchar(*c);
+    }
+    putchar('"');
+}
+
+static void json_ports(const char *key, const Port *ports, int count)
+{
+    printf("\"%s\": [", key);
+    for (int i = 0; i < count; i++) {
+        const Tensor *tensor = ports[i].tensor;
+        printf("%s{\"name\": ", i ? ", " : "");
+        json_string(ports[i].name);
+        printf(", \"type\": \"%s\", \"shape\": [", element_type_name(tensor->type));
+        for (int axis = 0; axis < tensor->rank; axis++) printf("%s%" PRId64, axis ? ", " : "", tensor->extents[axis]);
+        printf("]}");
+    }
+    printf("], ");
+}
+
+static void json_cost(const Cost *cost)
+{
+    printf("\"parameters\": %" PRId64 ", \"macs\": %" PRId64 ", \"flops\": %" PRId64, cost->parameters, cost->macs, cost->flops);
+}
+
+static void print_json(Arena *arena, const Summary *summary)
+{
+    const Module *module = summary->module;
+    printf("{\"model\": ");
+    json_string(module->name);
+    printf(", ");
+    json_ports("inputs", module->inputs.data, module->inputs.count);
+    json_ports("outputs", module->outputs.data, module->outputs.count);
+    printf("\"blocks\": [");
+    for (int i = 0; i < summary->rows->count; i++) {
+        const Row *row = &summary->rows->data[i];
+        printf("%s{\"name\": ", i ? ", " : "");
+        json_string(path_range(arena, row->path, row->last));
+        printf(", \"block\": ");
+        json_string(row->frame && row->frame->block ? row->frame->block : "");
+        printf(", \"times\": %d, \"shape\": %s, ", row->times, row->shape);
+        json_cost(&row->cost);
+        printf(", \"bytes\": %" PRId64 "}", row->cost.bytes);
+    }
+    printf("], ");
+    json_cost(&summary->total);
+    printf(", \"arena_bytes\": %" PRId64 ", \"weight_file_bytes\": %" PRId64 ", \"stack_bytes\": %" PRId64 ", \"kernels\": %d}\n", summary->plan->arena_bytes,
+           summary->plan->blob_bytes + BLOB_HEADER_BYTES, summary->stack_bytes, summary->plan->kernels.count);
+}
+
+/* --- the command -------------------------------------------------------------------------------------------------- */
+typedef struct {
+    ModelOptions model;
+    long depth;
+    bool json;
+} InfoOptions;
+
+static PipelineRequest pipeline_request(Arena *arena, const InfoOptions *options, const char *path, Stage stop)
+{
+    PipelineRequest request = {.target = options->model.target, .stop = stop};
+    request.model.path = path;
+    request.model.model = options->model.model;
+    for (int i = 0; i < options->model.sets.count; i++) list_push(arena, &request.model.sets, options->model.sets.data[i]);
+    return request;
+}
+
+/* The largest of any kernel in any form. */
+static int64_t stack_bound(const LoopProgram *loops)
+{
+    int64_t most = 0;
+    for (int f = 0; f < loops->forms.count; f++) {
+        const LoopForm *form = loops->forms.data[f];
+        for (int i = 0; i < form->kernels.count; i++)
+            if (form->kernels.data[i]->stack_bytes > most) most = form->kernels.data[i]->stack_bytes;
+    }
+    return most;
+}
+
+/* Costs are taken from the model as written; the compiled one is made from a second expansion, because passes change it. */
+static void show(Arena *arena, const InfoOptions *options, const char *path, Diagnostics *diags)
+{
+    Pipeline written, compiled;
+    PipelineRequest request = pipeline_request(arena, options, path, STAGE_EQUATIONS);
+    if (!pipeline_run(arena, &request, &written, diags)) return;
+    Survey survey = {.arena = arena, .depth = options->depth};
+    node_map_init(&survey.weights);
+    survey_module(&survey, written.module);
+    Rows rows = merge_turns(arena, &survey.rows);
+    Summary summary = {.module = written.module, .rows = &rows, .total = module_cost(written.module)};
+    node_map_free(&survey.weights);
+    request = pipeline_request(arena, options, path, STAGE_LOOPS);
+    if (!pipeline_run(arena, &request, &compiled, diags)) return;
+    summary.plan = compiled.plan;
+    summary.stack_bytes = stack_bound(compiled.loops);
+    if (options->json) print_json(arena, &summary);
+    else print_text(arena, &summary);
+}
+
+int command_info(int argc, char **argv)
+{
+    Arena *arena = arena_new();
+    InfoOptions o = {.depth = 1};
+    Words files = {0};
+    const Option rows[] = {
+        MODEL_OPTIONS(o.model),
+        TARGET_OPTION(o.model),
+        {"depth", 'd', OPTION_INT, &o.depth, "N", "rows for blocks N calls deep (default 1)"},
+        {"json", 0, OPTION_FLAG, &o.json, NULL, "as data"},
+    };
+    int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION…]", "Shapes, parameters, multiply-adds, operations and bytes, a row a block; arena and weight file.", rows,
+                             sizeof rows / sizeof rows[0], &files);
+    if (code < 0 && files.count != 1) code = wrong_call("info", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
+    if (code < 0 && (o.depth < 0 || o.depth > 100)) code = wrong_call("info", "--depth is 0 to 100, not %ld", o.depth);
+    if (code < 0) {
+        Diagnostics *diags = diagnostics_new(arena);
+        show(arena, &o, files.data[0], diags);
+        code = report(diags);
+    }
+    arena_free(arena);
+    return code;
+}
