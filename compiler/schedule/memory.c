@@ -105,7 +105,7 @@ static int64_t first_fit(const Scheduler *s, Region *const *placed, int count, c
 static void place_arena(Scheduler *s, Region **roots, int count)
 {
     Region **placed = arena_new_array(s->scratch, Region *, count + 1);
-    qsort(roots, (size_t)count, sizeof *roots, compare_sizes);
+    if (count) qsort(roots, (size_t)count, sizeof *roots, compare_sizes);
     for (int i = 0; i < count; i++) {
         Region *region = roots[i];
         region->offset_bytes = first_fit(s, placed, i, region);
@@ -194,5 +194,5 @@ void place(Scheduler *s)
             if (tensor_layout(call->reads.data[j])->storage == STORE_BLOB) place_blob(s, call->reads.data[j]);
     }
     for (int i = 0; i < s->module->tensors.count; i++) set_offset(s, s->module->tensors.data[i]);
-    qsort(s->plan->blob.data, (size_t)s->plan->blob.count, sizeof *s->plan->blob.data, compare_blob);
+    if (s->plan->blob.count) qsort(s->plan->blob.data, (size_t)s->plan->blob.count, sizeof *s->plan->blob.data, compare_blob);
 }

@@ -1,6 +1,7 @@
 /* --emit=schedule: kernels, calls and loops, memory, and what was decided. Stable text, for people and golden tests. */
 #include "schedule/schedule.h"
 
+#include "equation/node_map.h"
 #include "equation/print.h"
 
 static const char *storage_name(Storage storage)
@@ -118,6 +119,24 @@ static int count_calls(const Step *step, int64_t *flat)
     return calls;
 }
 
+/* Those of the kernels' own equations: later calls repeat them. */
+static void print_notes(const Plan *plan, Text *out)
+{
+    NodeMap shown;
+    node_map_init(&shown);
+    for (int i = 0; i < plan->kernels.count; i++)
+        for (int j = 0; j < plan->kernels.data[i]->equations.count; j++) node_map_put(&shown, plan->kernels.data[i]->equations.data[j], NULL);
+    bool any = false, known;
+    for (int i = 0; i < plan->notes.count; i++) {
+        const PlanNote *note = &plan->notes.data[i];
+        node_map_get(&shown, note->equation, &known);
+        if (!known) continue;
+        text_printf(out, "%s  %s: %s\n", any ? "" : "\nnotes\n", note->equation->result->name, note->text);
+        any = true;
+    }
+    node_map_free(&shown);
+}
+
 void plan_print(const Plan *plan, Text *out)
 {
     int calls = 0;
@@ -145,7 +164,5 @@ void plan_print(const Plan *plan, Text *out)
         tensor_print(plan->statics.data[i], out);
         text_add(out, "\n");
     }
-    if (plan->notes.count) text_add(out, "\nnotes\n");
-    for (int i = 0; i < plan->notes.count; i++)
-        text_printf(out, "  %s: %s\n", plan->notes.data[i].equation->result->name, plan->notes.data[i].text);
+    print_notes(plan, out);
 }
