@@ -45,6 +45,7 @@ typedef struct ParseState {
     int next;             /* the token that the parser gets next */
     int start;            /* a token to give first (ONE_EXPRESSION), or 0 */
     bool panic, stopped;  /* an error was just reported: resume elsewhere; give up quietly */
+    bool resume_back;     /* the statement to go on with began a token earlier */
     int resume, last_resume;
     int braces;           /* open ones among the tokens given so far */
     int closing;          /* closing braces to give before going on */

@@ -120,6 +120,8 @@ void parse_recover(ParseState *state)
 {
     state->panic = true;
     state->resume = state->next > 0 ? state->next - 1 : 0;
+    if (state->resume_back) state->resume--;
+    state->resume_back = false;
     /* The offending token is read again, so its brace is not yet counted. */
     if (kind_at(state, state->resume, '{') && state->braces > 0) state->braces--;
     else if (kind_at(state, state->resume, '}')) state->braces++;

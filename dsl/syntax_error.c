@@ -133,6 +133,8 @@ static const Token *open_bracket(const ParseState *state, int at)
     for (int i = 0; i < at && i < state->words->tokens.count; i++) {
         const Token *token = &state->words->tokens.data[i];
         int opener = opener_of(token->kind);
+        if (i == state->last_resume) /* what an earlier error left open is forgotten */
+            while (depth > 0 && stack[depth - 1]->kind != '{') depth--;
         if ((token->kind == '(' || token->kind == '[' || token->kind == '{') && depth <= AST_DEEPEST_BRACKETS) stack[depth++] = token;
         if (opener && depth > 0) {
             /* A closing brace closes what was forgotten inside it. */
@@ -219,6 +221,22 @@ static bool report_keyword(ParseState *state, const Token *found, const Token *l
     return true;
 }
 
+/* "y = x +" and then a new line that begins a statement: the error is noticed at its `=`, but made before. */
+static bool report_unfinished(ParseState *state, const Token *found, int at)
+{
+    const Token *tokens = state->words->tokens.data;
+    if (!found || found->kind != '=' || at < 2 || !tokens[at - 1].first) return false;
+    const Token *operation = &tokens[at - 2];
+    bool waits = operation->kind < 256 ? strchr("+-*/%<>=!,(", operation->kind) != NULL
+                                      : operation->kind >= GM_TOKEN_FLOOR && operation->kind <= GM_TOKEN_OROR;
+    if (!waits) return false;
+    Diagnostic *d = diag_error(state->diags, GM001, token_place(state, operation), "`%s` needs an expression after it",
+                               token_text(state->arena, state->source, operation));
+    diag_label(d, token_place(state, &tokens[at - 1]), "a new statement begins here");
+    state->resume_back = true;
+    return true;
+}
+
 void parse_report(ParseState *state, Place place, const char *found_name, const char *const *expected, int expected_count)
 {
     (void)found_name;
@@ -231,11 +249,11 @@ void parse_report(ParseState *state, Place place, const char *found_name, const 
     if (ended) at = state->words->tokens.count;
     const Token *last = at > 0 ? &state->words->tokens.data[at - 1] : NULL;
     const Token *open = open_bracket(state, at);
-    if (found && found->after_stray) {
+    if ((found && found->after_stray) || (last && last->after_stray)) {
         parse_recover(state); /* the lexer has reported */
         return;
     }
-    if (!report_bracket(state, place, found, open) && !report_keyword(state, found, last, &set)) {
+    if (!report_unfinished(state, found, at) && !report_bracket(state, place, found, open) && !report_keyword(state, found, last, &set)) {
         Wanted wanted = gather(state, set);
         const char *wanted_words = wanted_text(state, &wanted), *found_words = found_text(state, found);
         Diagnostic *d = wanted.count ? diag_error(state->diags, GM001, place, "expected %s, found %s", wanted_words, found_words)

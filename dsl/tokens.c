@@ -69,6 +69,7 @@ void lexer_number(Lexer *lexer, const char *text, bool malformed)
 void lexer_string(Lexer *lexer, const char *text, size_t length, bool closed)
 {
     lexer_token(lexer, GM_TOKEN_STRING);
+    lexer->stray = !closed;
     if (!lexer->diags) return;
     if (!closed) diag_help(diag_error(lexer->diags, GM003, here(lexer), "this string is not closed on its line"), "end it with \"");
     for (size_t i = 1; i + 1 < length; i++) {
@@ -94,8 +95,9 @@ void lexer_stray(Lexer *lexer, const char *text)
         {"“", "strings stand in straight quotes"},  {"”", "strings stand in straight quotes"}, {"…", "any axes are written .."},
         {"Σ", "a sum is sum[j](...)"},              {"∑", "a sum is sum[j](...)"},
     };
-    lexer->stray = true;
-    if (!lexer->diags) return;
+    bool repeated = lexer->stray_line;
+    lexer->stray = lexer->stray_line = true;
+    if (!lexer->diags || repeated) return;
     unsigned char c = (unsigned char)text[0];
     Diagnostic *d = c < 0x20 || c == 0x7F ? diag_error(lexer->diags, GM002, here(lexer), "stray control character 0x%02X", c)
                                           : diag_error(lexer->diags, GM002, here(lexer), "stray character `%.40s`", text);

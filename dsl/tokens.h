@@ -35,7 +35,8 @@ typedef struct Lexer {
     Diagnostics *diags; /* NULL: silent */
     TokenList *out;
     size_t begin, end; /* of the current token */
-    bool fresh_line, stray;
+    bool fresh_line;
+    bool stray, stray_line; /* something that is no word was just read; on this line */
 } Lexer;
 void lexer_run(Lexer *lexer);
 void lexer_token(Lexer *lexer, int kind);
