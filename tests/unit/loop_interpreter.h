@@ -256,11 +256,24 @@ static void interpret_block(Interpreter *in, const Block *block)
     for (int k = 0; k < block->count; k++) interpret_statement(in, block->data[k]);
 }
 
+static inline int interpret_most_variables(const Block *block)
+{
+    int most = 0;
+    for (int k = 0; k < block->count; k++) {
+        const Statement *statement = block->data[k];
+        int inner = interpret_most_variables(&statement->body), other = interpret_most_variables(&statement->otherwise);
+        if (inner < other) inner = other;
+        if (statement->variable && statement->variable->id > inner) inner = statement->variable->id;
+        if (inner > most) most = inner;
+    }
+    return most;
+}
+
 /* Runs every task of a kernel, the last first. memories: one for each parameter, in order. Returns whether a status was recorded. */
 static inline bool interpret_kernel(Arena *arena, const LoopForm *form, const LoopKernel *kernel, const Memory *parameters)
 {
     Interpreter in = {.arena = arena, .lanes = form->target->lanes, .form = form};
-    in.variables = arena_new_array(arena, Datum, 65536);
+    in.variables = arena_new_array(arena, Datum, interpret_most_variables(&kernel->body) + 2);
     in.memories = arena_new_array(arena, Memory, kernel->buffers.count + 16);
     for (int k = 0; k < kernel->buffers.count; k++) {
         const Buffer *buffer = kernel->buffers.data[k];
