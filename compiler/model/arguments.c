@@ -164,14 +164,14 @@ bool bind_defaults(Call *callee, Slot *slots)
     const AstCallable *ast = callee->block->ast;
     for (int k = 0; k < ast->parameters.count; k++) {
         const AstParameter *parameter = &ast->parameters.data[k];
-        if (parameter->is_tensor || slots[k].present || scope_find(callee, parameter->name)) continue;
+        if (parameter->is_tensor || slots[k].present || names_find(callee, parameter->name)) continue;
         if (!parameter->value) {
             Diagnostic *diag = diag_error(expander->diags, GM023, callee->frame->at, "%s needs %s", ast->name, parameter->name);
             diag_label(diag, parameter->place, "it has no default");
             diag_help(diag, "give it by name: %s = …", parameter->name);
             return false;
         }
-        Value value = evaluate(callee, NULL, parameter->value);
+        Value value = evaluate_expr(callee, NULL, parameter->value);
         if (value.kind == VALUE_POISON) return false;
         if (!value_is_constant(&value) && value.kind != VALUE_CALLABLE) {
             diag_error(expander->diags, GM022, parameter->value->place, "a default is known at compile time, this is %s", value_kind_name(&value));
@@ -183,7 +183,7 @@ bool bind_defaults(Call *callee, Slot *slots)
             value.origin = origin_new(callee, ORIGIN_GIVEN, parameter->name, text, parameter->place, origin_of_names(callee, parameter->value));
         }
         slots[k].value = value;
-        scope_bind(callee, parameter->name, value, parameter->place);
+        names_bind(callee, parameter->name, value, parameter->place);
     }
     return true;
 }

@@ -85,7 +85,7 @@ static Value call_element(Call *call, EquationContext *equation, Call *callee, S
     for (int k = 0; k < ast->parameters.count; k++) {
         if (!slots[k].present) continue;
         if (slots[k].value.kind == VALUE_NUMBER) slots[k].value.origin = slots[k].origin;
-        scope_bind(callee, ast->parameters.data[k].name, slots[k].value, slots[k].place);
+        names_bind(callee, ast->parameters.data[k].name, slots[k].value, slots[k].place);
     }
     const CallNote *note = call->expander->diags->call;
     call->expander->diags->call = callee->note;
@@ -101,7 +101,7 @@ static Value call_element(Call *call, EquationContext *equation, Call *callee, S
     bool right = bind_defaults(callee, slots);
     callee->frame = call->frame;
     if (right) {
-        execute(callee, &ast->body);
+        execute_body(callee, &ast->body);
         result = element_result(callee, place);
     }
     if (equation) equation->scope = scope, equation->subscript_depth = depth;
@@ -141,7 +141,7 @@ static Value expand_block(Call *call, Call *callee, const AstExpr *expr, Slot *s
     const Block *block = callee->block;
     for (int k = 0; k < block->ast->parameters.count; k++) {
         if (!block->ast->parameters.data[k].is_tensor) continue;
-        slots[k].value = materialise(call, slots[k].value, block->ast->parameters.data[k].name, slots[k].place);
+        slots[k].value = value_to_tensor(call, slots[k].value, block->ast->parameters.data[k].name, slots[k].place);
         if (slots[k].value.kind == VALUE_POISON) return value_poison();
     }
     callee->frame = frame_new(expander, call->frame, block->ast->name, callee->prefix, "", callee->note, expr->place);
@@ -150,7 +150,7 @@ static Value expand_block(Call *call, Call *callee, const AstExpr *expr, Slot *s
     const CallNote *note = expander->diags->call;
     expander->diags->call = callee->note;
     int weights = expander->module->weights.count, instances = expander->parameters.count;
-    execute(callee, &block->ast->body);
+    execute_body(callee, &block->ast->body);
     Value result = returned_value(callee, expr->place);
     frame_values(callee);
     expander->diags->call = note;
@@ -228,7 +228,7 @@ Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, con
     Value *values = arena_new_array(expander->arena, Value, expr->arguments.count + 1);
     bool poison = false;
     for (int k = 0; k < expr->arguments.count; k++) {
-        values[k] = evaluate(call, equation, expr->arguments.data[k].value);
+        values[k] = evaluate_expr(call, equation, expr->arguments.data[k].value);
         poison = poison || values[k].kind == VALUE_POISON;
     }
     Slot *slots = arena_new_array(expander->arena, Slot, block->ast->parameters.count + 1);

@@ -325,7 +325,7 @@ static Value element_tensor(Call *call, const Value *value, const char *name, Pl
     return tensor_value(tensor, value->axes);
 }
 
-Value materialise(Call *call, Value value, const char *name, Place place)
+Value value_to_tensor(Call *call, Value value, const char *name, Place place)
 {
     Expander *expander = call->expander;
     if (value.kind == VALUE_POISON || value.kind == VALUE_TENSOR) return value;

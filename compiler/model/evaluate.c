@@ -119,13 +119,13 @@ static bool known_now(const Value *value)
 
 static Value evaluate_operator(Call *call, EquationContext *equation, const AstExpr *expr)
 {
-    Value left = evaluate(call, equation, expr->left), right = {0}, result;
+    Value left = evaluate_expr(call, equation, expr->left), right = {0}, result;
     const char *error = "";
     if (is_poison(&left)) return left;
     bool unary = expr->kind == AST_UNARY;
     if (left.kind == VALUE_FLAG && expr->op == AST_AND && !left.flag) return left;
     if (left.kind == VALUE_FLAG && expr->op == AST_OR && left.flag) return left;
-    if (!unary) right = evaluate(call, equation, expr->right);
+    if (!unary) right = evaluate_expr(call, equation, expr->right);
     if (!unary && is_poison(&right)) return right;
     if (unary && known_now(&left))
         return value_unary(expr->op, &left, &result, &error) ? result : error_arithmetic(call, expr, error);
@@ -152,9 +152,9 @@ static bool check_arity(Call *call, const AstExpr *expr, const char *name, int w
 
 static Value where_known(Call *call, EquationContext *equation, const AstExpr *expr, bool *known)
 {
-    Value condition = evaluate(call, equation, expr->arguments.data[0].value);
+    Value condition = evaluate_expr(call, equation, expr->arguments.data[0].value);
     *known = condition.kind == VALUE_FLAG || is_poison(&condition);
-    if (condition.kind == VALUE_FLAG) return evaluate(call, equation, expr->arguments.data[condition.flag ? 1 : 2].value);
+    if (condition.kind == VALUE_FLAG) return evaluate_expr(call, equation, expr->arguments.data[condition.flag ? 1 : 2].value);
     return condition;
 }
 
@@ -195,7 +195,7 @@ static Value call_function(Call *call, EquationContext *equation, const AstExpr 
         first = 1;
     }
     for (int k = first; k < info->arity; k++) {
-        arguments[k] = evaluate(call, equation, expr->arguments.data[k].value);
+        arguments[k] = evaluate_expr(call, equation, expr->arguments.data[k].value);
         if (is_poison(&arguments[k])) return arguments[k];
         known = known && (arguments[k].kind == VALUE_NUMBER || arguments[k].kind == VALUE_FLAG);
     }
@@ -208,7 +208,7 @@ static Value call_function(Call *call, EquationContext *equation, const AstExpr 
 static Value call_len(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     if (!check_arity(call, expr, "len", 1, expr->arguments.count)) return value_poison();
-    Value list = evaluate(call, equation, expr->arguments.data[0].value);
+    Value list = evaluate_expr(call, equation, expr->arguments.data[0].value);
     if (is_poison(&list)) return list;
     if (list.kind == VALUE_LIST) return value_int(list.count);
     diag_error(call->expander->diags, GM022, expr->arguments.data[0].place, "len takes a list, this is %s", value_kind_name(&list));
@@ -218,14 +218,14 @@ static Value call_len(Call *call, EquationContext *equation, const AstExpr *expr
 static Value evaluate_call(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     const char *name = expr->text;
-    Binding *binding = scope_find(call, name);
+    Binding *binding = names_find(call, name);
     Value value;
     if (binding && is_poison(&binding->value)) return value_poison();
     if (binding && binding->value.kind == VALUE_CALLABLE) {
         const Callable *callable = binding->value.callable;
         return callable->block ? call_block(call, equation, expr, callable, true) : call_function(call, equation, expr, callable->function);
     }
-    Block *block = scope_block(call->expander, call->file, name, expr->name_place);
+    Block *block = names_block(call->expander, call->file, name, expr->name_place);
     if (block && block->ast->is_model) {
         Diagnostic *diag = diag_error(call->expander->diags, GM037, expr->name_place, "%s is a model, models cannot be called", name);
         diag_label(diag, block->ast->name_place, "declared here");
@@ -239,7 +239,7 @@ static Value evaluate_call(Call *call, EquationContext *equation, const AstExpr 
     if (!strcmp(name, "len")) return call_len(call, equation, expr);
     Function function;
     if (function_find(name, &function)) return call_function(call, equation, expr, function);
-    if (scope_constant(call->expander, call->file, name) && scope_lookup(call, name, expr->name_place, &value) && is_poison(&value)) return value;
+    if (names_constant(call->expander, call->file, name) && names_lookup(call, name, expr->name_place, &value) && is_poison(&value)) return value;
     error_unknown_block(call, name, expr->name_place);
     return value_poison();
 }
@@ -259,12 +259,12 @@ static Value evaluate_name(Call *call, EquationContext *equation, const AstExpr 
     if (equation) {
         IndexVariable *variable = index_find(equation, expr->text);
         if (variable) return evaluate_index(equation, variable, expr);
-        Binding *binding = equation->left ? scope_find(call, expr->text) : NULL;
+        Binding *binding = equation->left ? names_find(call, expr->text) : NULL;
         if (binding && binding->loop)
             return (Value){.kind = VALUE_ELEMENT, .expr = expr_index(call->expander->module, binding->loop->index, expr->place),
                            .indexed = true, .size = 1, .depth = 1};
     }
-    if (scope_lookup(call, expr->text, expr->place, &value)) return value;
+    if (names_lookup(call, expr->text, expr->place, &value)) return value;
     error_unknown_name(call, equation, expr->text, expr->place);
     return value_poison();
 }
@@ -277,7 +277,7 @@ static Value list_read(Call *call, EquationContext *equation, const AstExpr *exp
     for (int k = 0; k < expr->items.count; k++) {
         const AstExpr *item = expr->items.data[k];
         if (item->kind == AST_DOTS) return list;
-        Value subscript = evaluate(call, equation, item);
+        Value subscript = evaluate_expr(call, equation, item);
         if (is_poison(&subscript) || subscript.kind != VALUE_NUMBER) {
             *done = is_poison(&subscript);
             return *done ? subscript : list;
@@ -297,7 +297,7 @@ static Value list_read(Call *call, EquationContext *equation, const AstExpr *exp
 static Value evaluate_read(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     Value source;
-    if (!scope_lookup(call, expr->text, expr->name_place, &source)) {
+    if (!names_lookup(call, expr->text, expr->name_place, &source)) {
         if (equation && index_find(equation, expr->text))
             diag_error(call->expander->diags, GM022, expr->name_place, "%s is an index here, it has no elements", expr->text);
         else
@@ -325,7 +325,7 @@ static Value evaluate_list(Call *call, EquationContext *equation, const AstExpr 
     Value list = {.kind = VALUE_LIST, .count = expr->items.count};
     list.items = arena_new_array(call->expander->arena, Value, expr->items.count + 1);
     for (int k = 0; k < expr->items.count; k++) {
-        list.items[k] = evaluate(call, equation, expr->items.data[k]);
+        list.items[k] = evaluate_expr(call, equation, expr->items.data[k]);
         if (is_poison(&list.items[k])) return value_poison();
         if (value_is_constant(&list.items[k]) || list.items[k].kind == VALUE_CALLABLE) continue;
         diag_error(call->expander->diags, GM022, expr->items.data[k]->place, "a list holds what is known now, this is %s", value_kind_name(&list.items[k]));
@@ -334,7 +334,7 @@ static Value evaluate_list(Call *call, EquationContext *equation, const AstExpr 
     return list;
 }
 
-Value evaluate(Call *call, EquationContext *equation, const AstExpr *expr)
+Value evaluate_expr(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     if (!expr || !expander_enter(call->expander, expr->place)) return value_poison();
     switch (expr->kind) {
@@ -347,8 +347,8 @@ Value evaluate(Call *call, EquationContext *equation, const AstExpr *expr)
     case AST_BINARY: return evaluate_operator(call, equation, expr);
     case AST_CALL: return evaluate_call(call, equation, expr);
     case AST_READ: return evaluate_read(call, equation, expr);
-    case AST_REDUCE: return reduce(call, equation, expr);
-    case AST_PARENS: return evaluate(call, equation, expr->left);
+    case AST_REDUCE: return evaluate_reduction(call, equation, expr);
+    case AST_PARENS: return evaluate_expr(call, equation, expr->left);
     case AST_DOTS: break;
     }
     diag_error(call->expander->diags, GM049, expr->place, "`..` stands only in brackets");
@@ -370,7 +370,7 @@ static void error_size(Call *call, const AstExpr *expr, const char *what, const 
     Diagnostic *diag = diag_error(expander->diags, GM044, expr->place, "%s is %s, not a whole number", what, text_string(&text));
     const Origin *origin = origin_of_names(call, expr);
     if (origin && origin->size) {
-        const Binding *binding = scope_find(call, origin->size);
+        const Binding *binding = names_find(call, origin->size);
         Text size = text_new(expander->arena);
         if (binding) value_print(&binding->value, &size);
         diag_caret(diag, "%s = %s%s", origin->size, text_string(&size), origin_story(expander->arena, origin, expr->place.source));
@@ -379,7 +379,7 @@ static void error_size(Call *call, const AstExpr *expr, const char *what, const 
 
 bool evaluate_size(Call *call, const AstExpr *expr, const char *what, int64_t minimum, int64_t *size, const Origin **origin)
 {
-    Value value = evaluate(call, NULL, expr);
+    Value value = evaluate_expr(call, NULL, expr);
     if (is_poison(&value)) return false;
     if (value.kind != VALUE_NUMBER || !number_is_integer(value.number, size)) {
         error_size(call, expr, what, &value);
@@ -399,7 +399,7 @@ bool evaluate_size(Call *call, const AstExpr *expr, const char *what, int64_t mi
 
 bool evaluate_flag(Call *call, const AstExpr *expr, bool *flag)
 {
-    Value value = evaluate(call, NULL, expr);
+    Value value = evaluate_expr(call, NULL, expr);
     if (is_poison(&value)) return false;
     *flag = value.flag;
     if (value.kind == VALUE_FLAG) return true;

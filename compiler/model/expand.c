@@ -13,10 +13,10 @@ static bool model_parameter(Call *call, const AstParameter *parameter, Text *res
     if (!setting && !parameter->value) {
         Diagnostic *diag = diag_error(expander->diags, GM051, parameter->place, "nothing says what %s is", parameter->name);
         diag_help(diag, "give it a default, or --set %s=…", parameter->name);
-        scope_bind(call, parameter->name, value_poison(), parameter->place);
+        names_bind(call, parameter->name, value_poison(), parameter->place);
         return false;
     }
-    Value value = evaluate(call, NULL, setting ? setting->expr : parameter->value);
+    Value value = evaluate_expr(call, NULL, setting ? setting->expr : parameter->value);
     if (value.kind != VALUE_POISON && !value_is_constant(&value) && value.kind != VALUE_CALLABLE) {
         diag_error(expander->diags, GM022, setting ? setting->place : parameter->place, "%s is known at compile time, this is %s", parameter->name,
                    value_kind_name(&value));
@@ -28,7 +28,7 @@ static bool model_parameter(Call *call, const AstParameter *parameter, Text *res
         value.origin = origin_new(call, setting ? ORIGIN_SET : ORIGIN_GIVEN, parameter->name, text, setting ? setting->place : parameter->place,
                                   setting ? NULL : origin_of_names(call, parameter->value));
     }
-    scope_bind(call, parameter->name, value, parameter->place);
+    names_bind(call, parameter->name, value, parameter->place);
     text_printf(resolved, "%s%s = ", resolved->length ? ", " : "", parameter->name);
     value_print(&value, resolved);
     return value.kind != VALUE_POISON;
@@ -57,7 +57,7 @@ bool expand_model(Expander *expander, Block *model)
     expander->module->parameters = text_string(&resolved);
     call->frame->call = arena_printf(expander->arena, "%s(%s)", ast->name, text_string(&resolved));
     if (!right) return false;
-    execute(call, &ast->body);
+    execute_body(call, &ast->body);
     frame_values(call);
     bool outputs = model_outputs(call);
     bounds_warn(expander);

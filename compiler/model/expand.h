@@ -163,12 +163,12 @@ typedef struct Expander {
     const char *stack;       /* an address at the bottom, to notice deep recursion */
 } Expander;
 
-Binding *scope_find(Call *call, const char *name);          /* of this call, or NULL */
-Binding *scope_bind(Call *call, const char *name, Value value, Place place);
-Block *scope_block(Expander *expander, FileScope *file, const char *name, Place place);
-FileConstant *scope_constant(Expander *expander, FileScope *file, const char *name);
+Binding *names_find(Call *call, const char *name);          /* of this call, or NULL */
+Binding *names_bind(Call *call, const char *name, Value value, Place place);
+Block *names_block(Expander *expander, FileScope *file, const char *name, Place place);
+FileConstant *names_constant(Expander *expander, FileScope *file, const char *name);
 /* The value of a name, evaluated file constants included. False: unknown, nothing reported. */
-bool scope_lookup(Call *call, const char *name, Place place, Value *value);
+bool names_lookup(Call *call, const char *name, Place place, Value *value);
 void error_unknown_name(Call *call, EquationContext *equation, const char *name, Place place);
 void error_unknown_block(Call *call, const char *name, Place place);
 Purity block_purity(Expander *expander, Block *block);
@@ -243,7 +243,7 @@ struct EquationContext {
 /* --- expressions ----------------------------------------------------------------------------------------------------- */
 
 /* equation NULL: a whole-tensor or compile-time expression. Never fails: reports and returns poison. */
-Value evaluate(Call *call, EquationContext *equation, const AstExpr *expr);
+Value evaluate_expr(Call *call, EquationContext *equation, const AstExpr *expr);
 /* A compile-time whole number. what: "the size N", for messages. */
 bool evaluate_size(Call *call, const AstExpr *expr, const char *what, int64_t minimum, int64_t *size, const Origin **origin);
 bool evaluate_flag(Call *call, const AstExpr *expr, bool *flag);
@@ -258,7 +258,7 @@ Value apply_operator(Call *call, EquationContext *equation, const AstExpr *expr,
 /* Makes two or three whole-tensor elements range over the same indices. False after an error. */
 bool align_elements(Call *call, int count, Value *values, const Place *places);
 /* A tensor that holds the value; an equation where needed. name: of the variable. */
-Value materialise(Call *call, Value value, const char *name, Place place);
+Value value_to_tensor(Call *call, Value value, const char *name, Place place);
 /* An equation of its own that copies a tensor. */
 Value copy_tensor(Call *call, Value value, const char *name, Place place);
 Tensor *list_tensor(Call *call, const Value *list, Place place);
@@ -270,7 +270,7 @@ bool equation_finish(Call *call, Tensor *tensor, int free_count, Index **free, E
                      bool whole);
 
 Value read_tensor(Call *call, EquationContext *equation, const AstExpr *expr, Value source);
-Value reduce(Call *call, EquationContext *equation, const AstExpr *expr);
+Value evaluate_reduction(Call *call, EquationContext *equation, const AstExpr *expr);
 /* NAME[subscripts] = value. Binds nothing; *collected is set when a repeat collects it. */
 Value index_equation(Call *call, const AstAssignment *assignment, Place place, bool constant, Collected **collected);
 void collect_finish(Call *call, Loop *loop);
@@ -304,7 +304,7 @@ const char *arguments_text(Expander *expander, const Block *block, const Slot *s
 void frame_values(Call *call);
 Frame *frame_new(Expander *expander, Frame *up, const char *block, const char *path, const char *text, const CallNote *note, Place at);
 
-void execute(Call *call, const AstBody *body);
+void execute_body(Call *call, const AstBody *body);
 
 const char *path_join(Arena *arena, const char *prefix, const char *rest);
 /* The path of `@ …` below the call's own; NULL after an error. */
@@ -323,7 +323,7 @@ const Origin *origin_of_names(Call *call, const AstExpr *expr);
 const Origin **origin_outward(Arena *arena, const Origin **axes, int rank, int depth);
 /* ", from x[N, C] at 4:20", "" when unknown. `near`: the source whose file name is left out. */
 const char *origin_story(Arena *arena, const Origin *origin, const Source *near);
-const char *place_text(Arena *arena, Place place, const Source *near); /* "4:20", "std/dense.gm:4:20" */
+const char *origin_place(Arena *arena, Place place, const Source *near); /* "4:20", "std/dense.gm:4:20" */
 const char *expr_text(Arena *arena, const AstExpr *expr);
 const char *shape_text(Arena *arena, const AstShape *shape);
 const char *extents_text(Arena *arena, const Tensor *tensor); /* "[196, 768]" */

@@ -67,7 +67,7 @@ static bool dots_open(EquationContext *equation, Dots *dots, int count, const ch
 /* A size or counter of the call must not be hidden by an index. */
 static bool check_shadow(Call *call, const char *name, Place place)
 {
-    const Binding *binding = scope_find(call, name);
+    const Binding *binding = names_find(call, name);
     if (!binding || binding->value.kind != VALUE_NUMBER) return true;
     Diagnostic *diag = diag_error(call->expander->diags, GM065, place, "the index %s hides %s", name, binding->loop ? "the counter of a repeat" : "a number of that name");
     diag_label(diag, binding->place, "bound here");
@@ -102,7 +102,7 @@ static Value subscript_value(Call *call, EquationContext *equation, const AstExp
 {
     Expander *expander = call->expander;
     equation->subscript_depth++;
-    Value value = evaluate(call, equation, item);
+    Value value = evaluate_expr(call, equation, item);
     int64_t whole;
     if (value.kind == VALUE_NUMBER && number_is_integer(value.number, &whole)) {
         value = value_int(whole);
@@ -177,7 +177,7 @@ static Value read_otherwise(Call *call, EquationContext *equation, const AstExpr
     int depth = equation->subscript_depth;
     equation->outer = check;
     equation->subscript_depth = 0;
-    Value value = as_element(call, equation, evaluate(call, equation, expr->otherwise), expr->otherwise->place, NULL);
+    Value value = as_element(call, equation, evaluate_expr(call, equation, expr->otherwise), expr->otherwise->place, NULL);
     equation->outer = outer;
     equation->subscript_depth = depth;
     if (value.kind != VALUE_ELEMENT || !value.condition) return value;
@@ -265,7 +265,7 @@ static Value reduce_body(Call *call, EquationContext *equation, const AstExpr *e
     int depth = equation->subscript_depth;
     equation->scope = scope;
     equation->subscript_depth = 0;
-    Value body = as_element(call, equation, evaluate(call, equation, expr->left), expr->left->place, expr->left->kind == AST_NAME ? expr->left->text : NULL);
+    Value body = as_element(call, equation, evaluate_expr(call, equation, expr->left), expr->left->place, expr->left->kind == AST_NAME ? expr->left->text : NULL);
     equation->subscript_depth = depth;
     equation->scope = scope->up;
     if (body.kind == VALUE_POISON) {
@@ -296,7 +296,7 @@ static Value reduce_body(Call *call, EquationContext *equation, const AstExpr *e
     return body;
 }
 
-Value reduce(Call *call, EquationContext *equation, const AstExpr *expr)
+Value evaluate_reduction(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     Expander *expander = call->expander;
     Reduction reduction;
@@ -338,11 +338,11 @@ bool equation_solve(EquationContext *equation)
 
 static bool is_known_number(Call *call, const char *name)
 {
-    const Binding *binding = scope_find(call, name);
+    const Binding *binding = names_find(call, name);
     if (binding) return binding->value.kind == VALUE_NUMBER;
-    FileConstant *constant = scope_constant(call->expander, call->file, name);
+    FileConstant *constant = names_constant(call->expander, call->file, name);
     Value value;
-    return constant && !constant->evaluating && scope_lookup(call, name, (Place){0}, &value) && value.kind == VALUE_NUMBER;
+    return constant && !constant->evaluating && names_lookup(call, name, (Place){0}, &value) && value.kind == VALUE_NUMBER;
 }
 
 /* Declares the indices of the left side; what is a number already is none. */
@@ -551,7 +551,7 @@ static Collected *collect_open(Call *call, const LeftSide *left, const AstAssign
     collected->tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, assignment->name), type, left->rank,
                                    left->extents, assignment->place);
     list_push(expander->arena, &owner->collected, collected);
-    scope_bind(call, assignment->name, value_poison(), assignment->place)->collected = collected;
+    names_bind(call, assignment->name, value_poison(), assignment->place)->collected = collected;
     return collected;
 }
 
@@ -585,7 +585,7 @@ void collect_finish(Call *call, Loop *loop)
             collected->failed = true;
         }
         if (collected->failed) value = value_poison();
-        scope_bind(call, collected->name, value, collected->place);
+        names_bind(call, collected->name, value, collected->place);
         if (collected->output) output_port(call, collected->output, value);
     }
 }
@@ -596,7 +596,7 @@ void collect_finish(Call *call, Loop *loop)
 static Value element_assignment(Call *call, const AstAssignment *assignment)
 {
     bool plain = assignment->subscripts.count == 0 || (assignment->subscripts.count == 1 && assignment->subscripts.data[0]->kind == AST_DOTS);
-    if (plain && !assignment->bounds.count) return evaluate(call, call->equation, assignment->value);
+    if (plain && !assignment->bounds.count) return evaluate_expr(call, call->equation, assignment->value);
     diag_error(call->expander->diags, GM032, assignment->place, "in an element function a left side is %s[..]", assignment->name);
     return value_poison();
 }
@@ -606,7 +606,7 @@ static Value equation_value(EquationContext *equation, const AstAssignment *assi
     Call *call = equation->call;
     for (int k = 0; k < assignment->subscripts.count; k++)
         if (!declare_left(equation, assignment->subscripts.data[k])) return value_poison();
-    Value value = evaluate(call, equation, assignment->value);
+    Value value = evaluate_expr(call, equation, assignment->value);
     value = as_element(call, equation, value, assignment->value->place, assignment->value->kind == AST_NAME ? assignment->value->text : NULL);
     if (value.kind == VALUE_POISON || !value.condition) return value;
     Diagnostic *diag = diag_error(call->expander->diags, GM071, assignment->value->place, "flags cannot be kept in a tensor");

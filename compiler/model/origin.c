@@ -14,7 +14,7 @@ const Origin *origin_of_names(Call *call, const AstExpr *expr)
 {
     if (!expr) return NULL;
     if (expr->kind == AST_NAME) {
-        const Binding *binding = scope_find(call, expr->text);
+        const Binding *binding = names_find(call, expr->text);
         return binding && binding->value.kind == VALUE_NUMBER ? binding->value.origin : NULL;
     }
     const Origin *found = NULL;
@@ -35,7 +35,7 @@ const Origin **origin_outward(Arena *arena, const Origin **axes, int rank, int d
     return outward;
 }
 
-const char *place_text(Arena *arena, Place place, const Source *near)
+const char *origin_place(Arena *arena, Place place, const Source *near)
 {
     if (!place.source) return NULL;
     int line, column;
@@ -48,7 +48,7 @@ const char *origin_story(Arena *arena, const Origin *origin, const Source *near)
 {
     Text text = text_new(arena);
     for (int depth = 0; origin && depth < 3; origin = origin->from, depth++) {
-        const char *place = place_text(arena, origin->place, near);
+        const char *place = origin_place(arena, origin->place, near);
         const char *word = origin->kind == ORIGIN_PATTERN ? "from " : origin->kind == ORIGIN_DECLARED ? "declared " : origin->kind == ORIGIN_FOR ? "for " : "";
         const char *end = origin->kind == ORIGIN_GIVEN ? " given" : origin->kind == ORIGIN_SET ? " given by --set" : "";
         text_printf(&text, ", %s%s%s", word, origin->text, end);

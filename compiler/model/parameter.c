@@ -22,7 +22,7 @@ const char *path_resolve(Call *call, const AstPath *path)
         const AstPathPart *part = &path->parts.data[k];
         const char *name = part->name;
         if (!name) {
-            Value value = evaluate(call, NULL, part->index);
+            Value value = evaluate_expr(call, NULL, part->index);
             int64_t number = -1;
             if (value.kind == VALUE_POISON) return NULL;
             if (value.kind != VALUE_NUMBER || !number_is_integer(value.number, &number) || number < 0) {
@@ -56,7 +56,7 @@ static bool initialiser_arguments(Call *call, const AstInitial *ast, Initialiser
         return false;
     }
     for (int k = 0; k < ast->arguments.count; k++) {
-        Value value = evaluate(call, NULL, ast->arguments.data[k].value);
+        Value value = evaluate_expr(call, NULL, ast->arguments.data[k].value);
         if (value.kind == VALUE_POISON) return false;
         if (value.kind != VALUE_NUMBER || ast->arguments.data[k].name) {
             diag_error(diags, GM085, ast->arguments.data[k].place, "%s takes numbers", ast->name);
@@ -172,7 +172,7 @@ void parameter_statement(Call *call, const AstStatement *statement)
     int rank;
     int64_t extents[MAX_RANK];
     const Origin **axes = arena_new_array(expander->arena, const Origin *, MAX_RANK);
-    scope_bind(call, statement->name, value_poison(), statement->name_place);
+    names_bind(call, statement->name, value_poison(), statement->name_place);
     if (statement->shape.type && strcmp(statement->shape.type, "f32")) {
         diag_error(expander->diags, GM050, statement->shape.type_place, "parameters are f32");
         return;
@@ -181,5 +181,5 @@ void parameter_statement(Call *call, const AstStatement *statement)
     const char *path = path_join(expander->arena, call->prefix, statement->name);
     ParameterInfo *info = map_get(&expander->parameters, path);
     Tensor *tensor = info ? shared_tensor(call, statement, path, info, rank, extents) : new_parameter(call, statement, path, rank, extents);
-    if (tensor) scope_bind(call, statement->name, tensor_value(tensor, axes), statement->name_place);
+    if (tensor) names_bind(call, statement->name, tensor_value(tensor, axes), statement->name_place);
 }

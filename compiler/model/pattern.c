@@ -95,11 +95,11 @@ static bool bind_axis(Call *callee, const AstParameter *parameter, const Slot *s
 {
     int64_t extent = slot->value.tensor->extents[axis], bound;
     if (dim->kind != AST_NAME) return true;
-    Binding *binding = scope_find(callee, dim->text);
+    Binding *binding = names_find(callee, dim->text);
     if (!binding) {
         Value value = value_int(extent);
         value.origin = origin;
-        scope_bind(callee, dim->text, value, slot->place);
+        names_bind(callee, dim->text, value, slot->place);
         return true;
     }
     if (binding->value.kind == VALUE_NUMBER && number_is_integer(binding->value.number, &bound)) {
@@ -138,7 +138,7 @@ static bool bind_pattern(Call *callee, const AstParameter *parameter, Slot *slot
         axis++;
     }
     slot->value.axes = axes;
-    scope_bind(callee, parameter->name, slot->value, parameter->place);
+    names_bind(callee, parameter->name, slot->value, parameter->place);
     return right;
 }
 
@@ -175,7 +175,7 @@ bool bind_patterns(Call *callee, Call *caller, Slot *slots, Place place)
         if (!ast->parameters.data[k].is_tensor && slots[k].present) {
             Value value = slots[k].value;
             if (value.kind == VALUE_NUMBER) value.origin = slots[k].origin;
-            scope_bind(callee, ast->parameters.data[k].name, value, slots[k].place);
+            names_bind(callee, ast->parameters.data[k].name, value, slots[k].place);
         }
     for (int k = 0; k < ast->parameters.count; k++)
         if (ast->parameters.data[k].is_tensor) right = bind_pattern(callee, &ast->parameters.data[k], &slots[k]) && right;

@@ -20,10 +20,10 @@ static bool hint_argument(Call *call, const AstArgument *argument, Hint *hint, i
     Arena *arena = call->expander->arena;
     Value value = {.kind = VALUE_STRING};
     hint->arguments[k].name = argument->name;
-    if (argument->value->kind == AST_NAME && (!scope_lookup(call, argument->value->text, argument->value->place, &value) || value.kind == VALUE_CALLABLE))
+    if (argument->value->kind == AST_NAME && (!names_lookup(call, argument->value->text, argument->value->place, &value) || value.kind == VALUE_CALLABLE))
         value = (Value){.kind = VALUE_STRING, .text = argument->value->text};
     else if (argument->value->kind != AST_NAME)
-        value = evaluate(call, NULL, argument->value);
+        value = evaluate_expr(call, NULL, argument->value);
     if (value.kind == VALUE_POISON) return false;
     if (value.kind == VALUE_STRING) {
         hint->arguments[k].text = value.text;
@@ -81,20 +81,20 @@ static bool input_size(Call *call, const AstExpr *dim, int64_t *extent, const Or
 {
     Expander *expander = call->expander;
     Value value;
-    if (dim->kind == AST_NAME && !scope_find(call, dim->text) && !scope_constant(expander, call->file, dim->text)) {
+    if (dim->kind == AST_NAME && !names_find(call, dim->text) && !names_constant(expander, call->file, dim->text)) {
         for (int k = expander->settings.count - 1; k >= 0; k--) {
             Setting *setting = &expander->settings.data[k];
             if (strcmp(setting->name, dim->text)) continue;
             setting->used = true;
-            value = evaluate(call, NULL, setting->expr);
+            value = evaluate_expr(call, NULL, setting->expr);
             if (value.kind == VALUE_POISON) return false;
             value.origin = origin_new(call, ORIGIN_SET, dim->text, arena_printf(expander->arena, "%s = %s", dim->text, setting->text), setting->place, NULL);
-            scope_bind(call, dim->text, value, dim->place);
+            names_bind(call, dim->text, value, dim->place);
             return evaluate_size(call, dim, "this size", 1, extent, from);
         }
         Diagnostic *diag = diag_error(expander->diags, GM051, dim->place, "nothing says how large %s is", dim->text);
         diag_help(diag, "give it on the command line: --set %s=…, or a default in the model's parameters", dim->text);
-        scope_bind(call, dim->text, value_poison(), dim->place);
+        names_bind(call, dim->text, value_poison(), dim->place);
         return false;
     }
     return evaluate_size(call, dim, "this size", 1, extent, from);
@@ -134,7 +134,7 @@ void input_statement(Call *call, const AstStatement *statement)
     const Origin **axes = arena_new_array(expander->arena, const Origin *, MAX_RANK);
     ElementType type = TYPE_F32;
     bool taken = name_taken(call, statement->name, statement->name_place);
-    scope_bind(call, statement->name, value_poison(), statement->name_place);
+    names_bind(call, statement->name, value_poison(), statement->name_place);
     if (statement->shape.type && !element_type_find(statement->shape.type, &type)) {
         static const char *const names[] = {"f32", "i32", "i64", "u8"};
         Diagnostic *diag = diag_error(expander->diags, GM050, statement->shape.type_place, "there is no element type %s", statement->shape.type);
@@ -148,7 +148,7 @@ void input_statement(Call *call, const AstStatement *statement)
     tensor->input_name = statement->name;
     Port port = {.name = statement->name, .tensor = tensor, .hint = read_hint(call, &statement->initial, false), .place = statement->name_place};
     list_push(expander->arena, &expander->module->inputs, port);
-    scope_bind(call, statement->name, tensor_value(tensor, axes), statement->name_place);
+    names_bind(call, statement->name, tensor_value(tensor, axes), statement->name_place);
 }
 
 /* --- outputs ------------------------------------------------------------------------------------------------------------------ */

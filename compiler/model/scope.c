@@ -5,12 +5,12 @@
 #include <math.h>
 #include <string.h>
 
-Binding *scope_find(Call *call, const char *name)
+Binding *names_find(Call *call, const char *name)
 {
     return map_get(&call->names, name);
 }
 
-Binding *scope_bind(Call *call, const char *name, Value value, Place place)
+Binding *names_bind(Call *call, const char *name, Value value, Place place)
 {
     Binding *binding = map_get(&call->names, name);
     if (!binding) {
@@ -58,7 +58,7 @@ static FileSearch search_files(Expander *expander, FileScope *file, const char *
     return search;
 }
 
-Block *scope_block(Expander *expander, FileScope *file, const char *name, Place place)
+Block *names_block(Expander *expander, FileScope *file, const char *name, Place place)
 {
     FileSearch search = search_files(expander, file, name, false);
     if (search.other && place.source) {
@@ -71,7 +71,7 @@ Block *scope_block(Expander *expander, FileScope *file, const char *name, Place 
     return search.found;
 }
 
-FileConstant *scope_constant(Expander *expander, FileScope *file, const char *name)
+FileConstant *names_constant(Expander *expander, FileScope *file, const char *name)
 {
     return search_files(expander, file, name, true).found;
 }
@@ -92,7 +92,7 @@ static Value constant_value(Call *call, FileConstant *constant, Place place)
     if (constant->ast->subscripted)
         constant->value = index_equation(outside, constant->ast, constant->ast->place, true, NULL);
     else
-        constant->value = evaluate(outside, NULL, constant->ast->value);
+        constant->value = evaluate_expr(outside, NULL, constant->ast->value);
     if (constant->value.kind == VALUE_NUMBER) {
         const char *text = arena_printf(expander->arena, "%s = %s", constant->ast->name, expr_text(expander->arena, constant->ast->value));
         constant->value.origin = origin_new(outside, ORIGIN_GIVEN, constant->ast->name, text, constant->ast->place, NULL);
@@ -123,9 +123,9 @@ static bool language_value(Call *call, const char *name, Place place, Value *val
     return true;
 }
 
-bool scope_lookup(Call *call, const char *name, Place place, Value *value)
+bool names_lookup(Call *call, const char *name, Place place, Value *value)
 {
-    Binding *binding = scope_find(call, name);
+    Binding *binding = names_find(call, name);
     if (binding) {
         *value = binding->value;
         if (!binding->collected) return true;
@@ -135,12 +135,12 @@ bool scope_lookup(Call *call, const char *name, Place place, Value *value)
         *value = value_poison();
         return true;
     }
-    FileConstant *constant = scope_constant(call->expander, call->file, name);
+    FileConstant *constant = names_constant(call->expander, call->file, name);
     if (constant) {
         *value = constant_value(call, constant, place);
         return true;
     }
-    Block *block = scope_block(call->expander, call->file, name, place);
+    Block *block = names_block(call->expander, call->file, name, place);
     if (block) {
         Callable *callable = arena_new_object(call->expander->arena, Callable);
         *callable = (Callable){.name = block->ast->name, .block = block, .place = place};
@@ -214,7 +214,7 @@ static const char *library_file_with(Arena *arena, const char *name)
 void error_unknown_block(Call *call, const char *name, Place place)
 {
     Expander *expander = call->expander;
-    const Binding *binding = scope_find(call, name);
+    const Binding *binding = names_find(call, name);
     if (binding && binding->value.kind != VALUE_POISON) {
         Diagnostic *diag = diag_error(expander->diags, GM022, place, "%s is %s, not a block", name, value_kind_name(&binding->value));
         diag_label(diag, binding->place, "bound here");
@@ -257,7 +257,7 @@ static Purity call_purity(Expander *expander, Block *block, const AstExpr *expr)
     if (function_find(expr->text, &function) || !strcmp(expr->text, "len")) return PURITY_YES;
     for (int k = 0; k < block->ast->parameters.count; k++)
         if (!strcmp(block->ast->parameters.data[k].name, expr->text)) return PURITY_MAYBE;
-    Block *callee = scope_block(expander, block->file, expr->text, (Place){0});
+    Block *callee = names_block(expander, block->file, expr->text, (Place){0});
     if (!callee) return PURITY_NO;
     Purity purity = block_purity(expander, callee);
     return purity == PURITY_PENDING ? PURITY_NO : purity;

@@ -5,7 +5,7 @@
 
 static void execute_statement(Call *call, const AstStatement *statement);
 
-void execute(Call *call, const AstBody *body)
+void execute_body(Call *call, const AstBody *body)
 {
     for (int k = 0; k < body->count && !call->returned; k++) {
         if (!expander_count(call->expander, body->data[k]->place) || !expander_enter(call->expander, body->data[k]->place)) return;
@@ -17,7 +17,7 @@ void execute(Call *call, const AstBody *body)
 
 static bool check_target(Call *call, const char *name, Place place)
 {
-    const Binding *binding = scope_find(call, name);
+    const Binding *binding = names_find(call, name);
     if (!binding || !binding->loop) return true;
     Diagnostic *diag = diag_error(call->expander->diags, GM036, place, "%s is the counter of a repeat, it cannot be assigned", name);
     diag_label(diag, binding->place, "counts here");
@@ -30,7 +30,7 @@ static Value bindable(Call *call, Value value, const char *name, const AstExpr *
     Expander *expander = call->expander;
     switch (value.kind) {
     case VALUE_ELEMENT:
-        return call->element ? value : materialise(call, value, name, place);
+        return call->element ? value : value_to_tensor(call, value, name, place);
     case VALUE_NUMBER: {
         const char *text = arena_printf(expander->arena, "%s = %s", name, expr_text(expander->arena, expr));
         value.origin = origin_new(call, ORIGIN_GIVEN, name, text, place, origin_of_names(call, expr));
@@ -56,7 +56,7 @@ static bool names_counter(Call *call, const AstExpr *expr)
 {
     if (!expr) return false;
     if (expr->kind == AST_NAME) {
-        const Binding *binding = scope_find(call, expr->text);
+        const Binding *binding = names_find(call, expr->text);
         return binding && binding->loop;
     }
     if (expr->kind == AST_BINARY) return names_counter(call, expr->left) || names_counter(call, expr->right);
@@ -84,14 +84,14 @@ static void assignment_statement(Call *call, const AstStatement *statement, bool
             return;
         }
         if (value.kind == VALUE_POISON && !constant && collects(call, assignment)) { /* the turns before may have collected some */
-            Binding *binding = scope_find(call, assignment->name);
+            Binding *binding = names_find(call, assignment->name);
             if (binding && binding->collected) {
                 binding->collected->failed = true;
                 return;
             }
         }
     } else {
-        value = evaluate(call, call->element ? call->equation : NULL, assignment->value);
+        value = evaluate_expr(call, call->element ? call->equation : NULL, assignment->value);
         bool element = value.kind == VALUE_ELEMENT || value.kind == VALUE_TENSOR;
         if (constant && element) {
             diag_error(call->expander->diags, GM074, assignment->value->place, "the constant %s is not known now", assignment->name);
@@ -99,14 +99,14 @@ static void assignment_statement(Call *call, const AstStatement *statement, bool
         }
         value = bindable(call, value, assignment->name, assignment->value, assignment->place);
     }
-    if (output && value.kind != VALUE_POISON) value = materialise(call, value, assignment->name, assignment->value->place);
-    scope_bind(call, assignment->name, value, assignment->place);
+    if (output && value.kind != VALUE_POISON) value = value_to_tensor(call, value, assignment->name, assignment->value->place);
+    names_bind(call, assignment->name, value, assignment->place);
     if (output) output_port(call, statement, value);
 }
 
 static void destruct_statement(Call *call, const AstStatement *statement)
 {
-    Value value = evaluate(call, call->element ? call->equation : NULL, statement->value);
+    Value value = evaluate_expr(call, call->element ? call->equation : NULL, statement->value);
     bool right = value.kind == VALUE_TUPLE && value.count == statement->names.count;
     if (!right && value.kind != VALUE_POISON) {
         if (value.kind == VALUE_TUPLE)
@@ -116,7 +116,7 @@ static void destruct_statement(Call *call, const AstStatement *statement)
     }
     for (int k = 0; k < statement->names.count; k++) {
         if (!check_target(call, statement->names.data[k], statement->name_places.data[k])) continue;
-        scope_bind(call, statement->names.data[k], right ? value.items[k] : value_poison(), statement->name_places.data[k]);
+        names_bind(call, statement->names.data[k], right ? value.items[k] : value_poison(), statement->name_places.data[k]);
     }
 }
 
@@ -135,14 +135,14 @@ static void return_statement(Call *call, const AstStatement *statement)
     const char *name = call->prefix[0] ? "" : "result";
     for (int k = 0; k < count; k++) {
         const AstExpr *expr = statement->values.data[k];
-        results[k] = evaluate(call, call->element ? call->equation : NULL, expr);
+        results[k] = evaluate_expr(call, call->element ? call->equation : NULL, expr);
         if (results[k].kind == VALUE_TUPLE && count == 1) {
             call->result = results[k];
             call->result_place = expr->place;
             call->returned = true;
             return;
         }
-        if (!call->element) results[k] = materialise(call, results[k], name, expr->place);
+        if (!call->element) results[k] = value_to_tensor(call, results[k], name, expr->place);
     }
     call->result = count == 1 ? results[0] : (Value){.kind = VALUE_TUPLE, .count = count, .items = results};
     call->result_place = statement->values.count ? statement->values.data[0]->place : statement->place;
@@ -187,7 +187,7 @@ static void repeat_statement(Call *call, const AstStatement *statement)
     if (!check_target(call, statement->name, statement->name_place)) return;
     if (!evaluate_size(call, statement->extent, "the number of turns", 0, &count, NULL)) return;
     if (count == 0) check_no_turns(call, statement, &statement->body);
-    Binding *before = scope_find(call, statement->name);
+    Binding *before = names_find(call, statement->name);
     if (before && before->value.kind == VALUE_NUMBER) {
         Diagnostic *diag = diag_error(expander->diags, GM065, statement->name_place, "the counter %s hides a number of that name", statement->name);
         diag_label(diag, before->place, "bound here");
@@ -199,9 +199,9 @@ static void repeat_statement(Call *call, const AstStatement *statement)
     Frame *outer = call->frame;
     call->loop = loop;
     for (loop->turn = 0; loop->turn < count && !call->returned && !expander->too_large; loop->turn++) {
-        scope_bind(call, statement->name, value_int(loop->turn), statement->name_place)->loop = loop;
+        names_bind(call, statement->name, value_int(loop->turn), statement->name_place)->loop = loop;
         if (!call->element) call->frame = turn_frame(call, statement, outer, loop);
-        execute(call, &statement->body);
+        execute_body(call, &statement->body);
     }
     call->frame = outer;
     call->loop = loop->up;
@@ -227,9 +227,9 @@ static void if_statement(Call *call, const AstStatement *statement)
     if (!evaluate_flag(call, statement->condition, &flag)) return;
     if (call->untaken.length < 4096) note_untaken(call, flag ? &statement->else_body : &statement->body);
     if (flag)
-        execute(call, &statement->body);
+        execute_body(call, &statement->body);
     else if (statement->has_else)
-        execute(call, &statement->else_body);
+        execute_body(call, &statement->else_body);
 }
 
 static void execute_statement(Call *call, const AstStatement *statement)
