@@ -330,16 +330,19 @@ static void print_kernel(Emitter *emitter, const LoopForm *form, FormFunctions *
                 form->target->name);
     writer_brace(writer);
     writer_line(writer, "const %s_arguments *const argument = (const %s_arguments *)arguments;", names->base, names->base);
+    bool argument_used = printer.status_used;
     for (int i = 0; i < loops->buffers.count; i++) {
         const Buffer *buffer = loops->buffers.data[i];
         if (buffer->local || *buffer_uses(&reads, buffer) == 0) continue;
+        argument_used = true;
         const KernelParameter *parameter = &kernel->parameters.data[buffer->parameter];
         writer_line(writer, "%s%s *const %s = argument->%s;", parameter->written ? "" : "const ", element_c_type(parameter->tensor->type),
                     buffer_name(&printer, buffer), names->fields[buffer->parameter]);
     }
     if (printer.status_used) writer_line(writer, "int *const status = argument->status;");
     if (task_read) writer_line(writer, "const ptrdiff_t %s = task_index;", variable_name(&printer, loops->task));
-    writer_line(writer, task_read ? "(void)argument;" : "(void)argument, (void)task_index;");
+    if (!argument_used) writer_line(writer, "(void)argument;");
+    if (!task_read) writer_line(writer, "(void)task_index;");
     writer_text(writer, text_string(&body));
     writer_close(writer, "");
     writer_blank(writer);

@@ -159,13 +159,18 @@ bool name_is_reserved(const char *name)
 {
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (strcmp(reserved[i], name) == 0) return true;
-    /* Words of the implementation, of our own helpers, and macros of intrinsic headers (_MM_…, __…). */
-    return name[0] == '_' || strncmp(name, "gm_", 3) == 0 || strncmp(name, "GM_", 3) == 0;
+    return false;
+}
+
+/* Words of the implementation, of our own helpers, and of intrinsic headers all begin alike; and a name begins with a letter. */
+static bool begins_badly(const char *name)
+{
+    return !isalpha((unsigned char)name[0]) || strncmp(name, "gm_", 3) == 0 || strncmp(name, "GM_", 3) == 0;
 }
 
 const char *names_take(Arena *arena, Names *names, const char *wanted)
 {
-    char *name = arena_printf(arena, "%s%s", isdigit((unsigned char)wanted[0]) || !wanted[0] ? "x" : wanted[0] == '_' ? "n" : "", wanted);
+    char *name = arena_printf(arena, "%s%s", begins_badly(wanted) ? "n" : "", wanted);
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '_') *c = '_';
     while (name_is_reserved(name) || map_get(&names->taken, name)) name = arena_printf(arena, "%s_", name);
