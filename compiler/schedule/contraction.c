@@ -146,6 +146,7 @@ static bool choose_split(Work *work)
 typedef struct {
     const Index *outer, *inner;
     Index *merged; /* NULL: only look */
+    bool loosely;  /* neighbouring axes will do: the layout makes them one row */
     Module *module;
     bool possible;
 } Pair;
@@ -180,11 +181,21 @@ typedef struct {
     const Expr *stop; /* the reduction: its operands are looked at apart */
 } PairWalk;
 
+/* The two stand alone on neighbouring whole axes. */
+static bool on_neighbouring_axes(const Pair *pair, const Tensor *tensor, Expr *const *subscripts)
+{
+    for (int axis = 0; axis + 1 < tensor->rank; axis++)
+        if (subscript_is(subscripts[axis], pair->outer) && subscript_is(subscripts[axis + 1], pair->inner))
+            return tensor->extents[axis + 1] == pair->inner->extent;
+    return false;
+}
+
 static void pair_walk(PairWalk *walk, Expr *node)
 {
     if (node == walk->stop || !node_map_put(&walk->seen, node, NULL)) return;
     Pair *pair = walk->pair;
     if (node->kind == EXPR_INDEX && (node->index == pair->outer || node->index == pair->inner)) pair->possible = false;
+    if (node->kind == EXPR_READ && !node->otherwise && pair->loosely && on_neighbouring_axes(pair, node->tensor, node->args)) return;
     if (node->kind == EXPR_READ)
         for (int axis = 0; axis < node->count; axis++) {
             Linear linear;
@@ -203,7 +214,8 @@ static bool pair_everywhere(Work *work, Pair *pair)
     pair->module = work->s->module;
     pair->possible = true;
     node_map_init(&walk.seen);
-    for (int axis = 0; axis < work->equation->rank; axis++) pair_subscript(pair, &work->equation->subscripts[axis]);
+    bool beside = pair->loosely && on_neighbouring_axes(pair, work->equation->result, work->equation->subscripts);
+    for (int axis = 0; axis < work->equation->rank && !beside; axis++) pair_subscript(pair, &work->equation->subscripts[axis]);
     pair_walk(&walk, work->equation->value);
     if (work->rows.direct) pair_walk(&walk, work->rows.expr);
     if (work->columns.direct) pair_walk(&walk, work->columns.expr);
@@ -219,20 +231,20 @@ static bool neighbours(const Equation *equation, const Index *outer, const Index
     return false;
 }
 
-static bool can_merge(Work *work, Index *outer, Index *inner, bool reduced)
+static bool can_merge(Work *work, Index *outer, Index *inner, bool reduced, bool loosely)
 {
-    Pair pair = {.outer = outer, .inner = inner};
+    Pair pair = {.outer = outer, .inner = inner, .loosely = loosely};
     return (reduced || neighbours(work->equation, outer, inner)) && pair_everywhere(work, &pair);
 }
 
-/* How many indices a group would have, and the extent of the last one. */
-static int merged_count(Work *work, Index *const *group, int count, bool reduced, int64_t *last_extent)
+/* How many indices a group would have (loosely: what lies in one row counts as one), and the extent of the last one. */
+static int merged_count(Work *work, Index *const *group, int count, bool reduced, bool loosely, int64_t *last_extent)
 {
     int merged = count > 0;
     bool last = true;
     *last_extent = count ? group[count - 1]->extent : 1;
     for (int i = count - 1; i > 0; i--) {
-        if (!can_merge(work, group[i - 1], group[i], reduced)) merged++, last = false;
+        if (!can_merge(work, group[i - 1], group[i], reduced, loosely)) merged++, last = false;
         else if (last) *last_extent *= group[i - 1]->extent;
     }
     return merged;
@@ -276,7 +288,7 @@ static void merge_pair(Work *work, Index **group, int *count, int at, bool reduc
 static void merge_group(Work *work, Index **group, int *count, bool reduced)
 {
     for (int i = *count - 1; i > 0; i--)
-        if (can_merge(work, group[i - 1], group[i], reduced)) merge_pair(work, group, count, i, reduced);
+        if (can_merge(work, group[i - 1], group[i], reduced, false)) merge_pair(work, group, count, i, reduced);
 }
 
 /* --- groups -------------------------------------------------------------------------------------------------------- */
@@ -343,10 +355,10 @@ static void choose_direct(Work *work)
     int64_t m_size = group_size(out->m, out->m_count), n_size = group_size(out->n, out->n_count), last;
     work->rows.direct = work->rows.plain;
     work->columns.direct = !work->columns.weights && work->columns.plain && has_unit_stride(work->columns.expr, out->n[out->n_count - 1]);
-    int k_count = merged_count(work, out->k, out->k_count, true, &last);
+    int k_count = merged_count(work, out->k, out->k_count, true, false, &last);
     bool short_k = k_count > 1 && last < 16;
-    bool short_m = merged_count(work, out->m, out->m_count, false, &last) > 1 && last < 16;
-    bool short_n = merged_count(work, out->n, out->n_count, false, &last) > 1 && last < 32;
+    bool short_m = merged_count(work, out->m, out->m_count, false, false, &last) > 1 && last < 16;
+    bool short_n = merged_count(work, out->n, out->n_count, false, true, &last) > 1 && last < 32;
     if (work->rows.direct && (k_count > 1 || short_m) && (work->rows.weights || n_size >= WORTH_COPYING)) work->rows.direct = false;
     if (work->columns.direct && (short_k || short_n) && m_size >= WORTH_COPYING) work->columns.direct = false;
 }

@@ -12,13 +12,11 @@
 enum { LINE = 16, LONG_ROW = 128, WORTH_PADDING = 64 };
 
 /* Long rows get an odd number of 64-byte lines, so that neighbouring rows fall into different cache sets. */
-static int64_t padded_row(const Scheduler *s, const Tensor *tensor)
+static int64_t padded_row(const Scheduler *s, const Tensor *tensor, int64_t row, bool whole)
 {
     const TensorPlan *plan = tensor_plan(tensor);
-    if (tensor->rank == 0) return 1;
-    int64_t row = tensor->extents[tensor->rank - 1];
     bool may = plan->layout.storage == STORE_ARENA || (plan->layout.storage == STORE_BLOB && plan->contracted);
-    if (s->family == FAMILY_SCALAR || !may || plan->panels || tensor->rank < 2 || tensor->type != TYPE_F32 || row < LINE) return row;
+    if (s->family == FAMILY_SCALAR || !may || plan->panels || whole || tensor->type != TYPE_F32 || row < LINE) return row;
     if (!plan->contracted && row < WORTH_PADDING) return row;
     int64_t lines = (row + LINE - 1) / LINE;
     if (row >= LONG_ROW && lines % 2 == 0) lines++;
@@ -35,10 +33,12 @@ static void set_bytes(const Tensor *tensor, Layout *layout)
 static void set_strides(const Scheduler *s, const Tensor *tensor)
 {
     Layout *layout = tensor_layout(tensor);
+    int row_axes = tensor_plan(tensor)->row_axes ? tensor_plan(tensor)->row_axes : 1;
     int64_t dense = 1;
     for (int axis = tensor->rank - 1; axis >= 0; axis--) {
         layout->strides[axis] = dense;
-        dense *= axis == tensor->rank - 1 ? padded_row(s, tensor) : tensor->extents[axis];
+        dense *= tensor->extents[axis];
+        if (axis == tensor->rank - row_axes) dense = padded_row(s, tensor, dense, axis == 0);
     }
     set_bytes(tensor, layout);
 }
@@ -70,17 +70,26 @@ static void choose_storage(Scheduler *s, Tensor *tensor)
     set_strides(s, tensor);
 }
 
-static void mark_contracted(Expr *read, bool inside, void *context)
+typedef struct {
+    const Contraction *contraction;
+} RowContext;
+
+/* The last indices of n stand alone on the last axes: they are one row, so that lowering may run through it as one. */
+static void mark_row(const Contraction *c, Tensor *tensor, Expr *const *subscripts)
 {
-    (void)context;
-    if (inside) tensor_plan(read->tensor)->contracted = true;
+    int axes = 0;
+    while (axes < c->n_count && axes < tensor->rank && subscript_is(subscripts[tensor->rank - 1 - axes], c->n[c->n_count - 1 - axes]) &&
+           tensor->extents[tensor->rank - 1 - axes] == c->n[c->n_count - 1 - axes]->extent)
+        axes++;
+    if (axes > tensor_plan(tensor)->row_axes) tensor_plan(tensor)->row_axes = axes;
 }
 
 /* Weights that only an epilogue reads stay dense; activations of contractions are padded wherever they stand. */
-static void mark_activation(Expr *read, bool inside, void *context)
+static void mark_read(Expr *read, bool inside, void *context)
 {
-    (void)context, (void)inside;
-    if (!expr_is_weight_only(read)) tensor_plan(read->tensor)->contracted = true;
+    const RowContext *row = context;
+    if (inside || !expr_is_weight_only(read)) tensor_plan(read->tensor)->contracted = true;
+    if (row->contraction->n_count > 1) mark_row(row->contraction, read->tensor, read->args);
 }
 
 static void mark_contractions(Scheduler *s)
@@ -89,9 +98,10 @@ static void mark_contractions(Scheduler *s)
         const Call *call = s->calls.data[i];
         if (call->kernel->form != KERNEL_CONTRACTION) continue;
         const Equation *equation = call->equations.data[0];
+        RowContext row = {&call->kernel->contraction};
         tensor_plan(equation->result)->contracted = true;
-        expr_reads(equation->value, call->kernel->contraction.reduce, mark_contracted, NULL);
-        expr_reads(equation->value, NULL, mark_activation, NULL);
+        if (row.contraction->n_count > 1) mark_row(row.contraction, equation->result, equation->subscripts);
+        expr_reads(equation->value, row.contraction->reduce, mark_read, &row);
     }
 }
 
@@ -231,7 +241,7 @@ static bool take_place(Scheduler *s, const Equation *equation, const Slice *slic
         index_linear(equation->subscripts[axis], &linear);
         for (int other = 0; other < operand->rank && linear.count; other++)
             if (slice->index[other] == linear.indices[0]) layout.strides[axis] = source->layout.strides[other];
-        bool contiguous = axis == equation->rank - 1 || linear.count == 0;
+        bool contiguous = axis >= equation->rank - (plan->row_axes ? plan->row_axes : 1) || linear.count == 0;
         if (plan->contracted && s->family == FAMILY_X86 && !contiguous && layout.strides[axis] % LINE != 0) return false;
     }
     for (int axis = 0; axis < operand->rank; axis++) shift += slice->first[axis] * source->layout.strides[axis] * 4;

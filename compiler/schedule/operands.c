@@ -30,6 +30,7 @@ static Equation *operand_equation(Scheduler *s, const Equation *user, Tensor *te
 
 static void finish(Scheduler *s, Equation *equation, Expr *value)
 {
+    if (value->integer) value = expr_apply(s->module, FN_MUL, value, expr_number(s->module, 1, false, value->place), NULL, value->place);
     equation->value = index_simplify(s->module, value);
     if (equation->packed) {
         list_push(s->arena, &s->packed, equation);

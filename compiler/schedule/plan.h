@@ -42,7 +42,8 @@ typedef struct {
     bool panels;     /* columns reads a panel tensor [batch…, N/PW, k…, PW] at [b…, n // PW, k…, n % PW] (then there is one n index);
                       * the last panel is filled up with zeros. Else columns has stride 1 along the last n index. */
     /* A batch index may be missing from rows or from columns (stride 0), never from both; m may be empty, n and k never are.
-     * Neighbours within a group are merged as far as their subscripts compose; lowering may merge more where the layouts' strides do.
+     * Neighbours within a group are merged as far as their subscripts compose; lowering may merge more where the layouts' strides do
+     * (feature maps [c, i, j]: i and j of n are left apart, but lie as one row wherever they stand on the last axes).
      * The result and the epilogue's reads may use any free index. n // PW and n % PW occur in the columns' subscripts alone. */
     int batch_count, m_count, n_count, k_count;
     Index *batch[MAX_RANK], *m[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK]; /* outermost first; the last n has stride 1 in the result */

@@ -52,6 +52,7 @@ typedef struct {
     Layout layout;          /* first: tensor_layout */
     bool panels;            /* a panel tensor: dense */
     bool contracted;        /* some contraction touches it: pad its rows */
+    int row_axes;           /* trailing axes that a contraction runs through as one row; 0: the last one */
     bool in_row;            /* scratch of one row */
     bool used;              /* at run time */
     int writer_count;
