@@ -239,7 +239,7 @@ void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source
     }
     writer_text(&writer, text_string(&forms));
     emit_forms_table(&emitter, &writer);
-    emit_steps(&emitter, &writer);
+    emit_run_steps(&emitter, &writer);
     emit_run(&emitter, &writer);
     emit_bind(&emitter, &writer);
     emit_selftest(&emitter, &writer);

@@ -79,7 +79,7 @@ const char *buffer_name(KernelPrinter *printer, const Buffer *buffer);
 void emit_template(const Emitter *emitter, Writer *writer, const char *text);
 
 /* steps.c, bind.c, model_table.c, header.c */
-void emit_steps(Emitter *emitter, Writer *writer);
+void emit_run_steps(Emitter *emitter, Writer *writer);
 void emit_run(const Emitter *emitter, Writer *writer);
 void emit_forms_table(const Emitter *emitter, Writer *writer);
 void emit_bind(const Emitter *emitter, Writer *writer);

@@ -120,7 +120,7 @@ static void print_steps(Steps *steps, Step *const *list, int count)
     }
 }
 
-void emit_steps(Emitter *emitter, Writer *writer)
+void emit_run_steps(Emitter *emitter, Writer *writer)
 {
     const char *prefix = emitter->prefix;
     if (emitter->plan->kernels.count) {
