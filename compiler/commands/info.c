@@ -34,20 +34,20 @@ typedef struct {
 } Survey;
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
-static int frame_depth(const Frame *frame)
+/* The call that a frame stands in. Turns of a repeat, and calls that add no level to paths (@ .), are none themselves. */
+static const Frame *frame_call(const Frame *frame)
 {
-    int depth = 0;
-    while (frame && frame->up) {
-        frame = frame->up;
-        depth++;
-    }
-    return depth;
+    while (frame && frame->up && strcmp(frame->path, frame->up->path) == 0) frame = frame->up;
+    return frame;
 }
 
 static const Frame *frame_at_depth(const Frame *frame, long depth)
 {
-    for (int d = frame_depth(frame); d > depth; d--) frame = frame->up;
-    return frame;
+    const Frame *call = frame_call(frame);
+    int deep = 0;
+    for (const Frame *f = call; f && f->up; f = frame_call(f->up)) deep++;
+    for (; deep > depth; deep--) call = frame_call(call->up);
+    return call;
 }
 
 static const char *shape_text(Arena *arena, const Tensor *tensor)
@@ -97,7 +97,7 @@ static void survey_row(Survey *survey, Row *row, Equation *const *equations, int
 }
 
 /* Equations of one block follow one another, except where the model's own stand between them: these get rows by themselves. */
-static void survey_module(Survey *survey, const Module *module)
+static void survey_rows(Survey *survey, const Module *module)
 {
     for (int i = 0; i < module->equations.count;) {
         const Frame *frame = frame_at_depth(module->equations.data[i]->frame, survey->depth);
@@ -194,6 +194,15 @@ static const char *row_name(Arena *arena, const Row *row)
     if (row->times == 1) return row->path;
     const char *range = path_range(arena, row->path, row->last);
     return arena_printf(arena, "%s x%d", range, row->times);
+}
+
+static Rows survey_module(Arena *arena, long depth, const Module *module)
+{
+    Survey survey = {.arena = arena, .depth = depth};
+    node_map_init(&survey.weights);
+    survey_rows(&survey, module);
+    node_map_free(&survey.weights);
+    return merge_turns(arena, &survey.rows);
 }
 
 /* --- printing ----------------------------------------------------------------------------------------------------- */
@@ -340,12 +349,8 @@ static void show(Arena *arena, const InfoOptions *options, const char *path, Dia
     Pipeline written, compiled;
     PipelineRequest request = pipeline_request(arena, options, path, STAGE_EQUATIONS);
     if (!pipeline_run(arena, &request, &written, diags)) return;
-    Survey survey = {.arena = arena, .depth = options->depth};
-    node_map_init(&survey.weights);
-    survey_module(&survey, written.module);
-    Rows rows = merge_turns(arena, &survey.rows);
+    Rows rows = survey_module(arena, options->depth, written.module);
     Summary summary = {.module = written.module, .rows = &rows, .total = module_cost(written.module)};
-    node_map_free(&survey.weights);
     request = pipeline_request(arena, options, path, STAGE_LOOPS);
     if (!pipeline_run(arena, &request, &compiled, diags)) return;
     summary.plan = compiled.plan;
