@@ -15,7 +15,7 @@ static int check(Arena *arena, const char *path, const ModelOptions *options, bo
     if (!json) return report(diags);
     Text text = text_new(arena);
     diagnostics_json(diags, &text);
-    puts(text_string(&text));
+    fputs(text_string(&text), stdout);
     return diags->error_count ? 1 : 0;
 }
 

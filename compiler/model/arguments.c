@@ -23,6 +23,20 @@ static bool has_tensors(const Block *block)
     return false;
 }
 
+/* Whether a call without tensors gives only some compile-time arguments, and no number or list in place of a tensor. */
+static bool looks_partial(const AstExpr *expr, const Block *block)
+{
+    int positional = 0, numbers = 0;
+    for (int k = 0; k < expr->arguments.count; k++) {
+        const char *name = expr->arguments.data[k].name;
+        int at = name ? parameter_find(block, name) : -1;
+        if (at >= 0 && block->ast->parameters.data[at].is_tensor) return false;
+        positional += !name;
+    }
+    for (int k = 0; k < block->ast->parameters.count; k++) numbers += !block->ast->parameters.data[k].is_tensor;
+    return has_tensors(block) && positional <= numbers;
+}
+
 static bool error_named(Call *call, const Block *block, const char *name, Place place)
 {
     Diagnostic *diag = diag_error(call->expander->diags, GM024, place, "%s has no parameter %s", block->ast->name, name);
@@ -123,8 +137,7 @@ static const Origin *argument_origin(Call *call, const AstParameter *parameter, 
 {
     if (slot->value.kind != VALUE_NUMBER) return NULL;
     if (!slot->ast) return slot->value.origin;
-    const char *text = arena_printf(call->expander->arena, "%s = %s", parameter->name, expr_text(call->expander->arena, slot->ast));
-    return origin_new(call, ORIGIN_GIVEN, parameter->name, text, slot->place, origin_of_names(call, slot->ast));
+    return origin_new(call, ORIGIN_GIVEN, parameter->name, parameter->name, slot->ast, slot->place, origin_of_names(call, slot->ast));
 }
 
 bool bind_arguments(Call *call, const AstExpr *expr, const Callable *callable, Value *values, Slot *slots, bool *partial)
@@ -132,14 +145,9 @@ bool bind_arguments(Call *call, const AstExpr *expr, const Callable *callable, V
     const Block *block = callable->block;
     bool tensors = false;
     for (int k = 0; k < expr->arguments.count; k++) tensors = tensors || is_tensor_like(&values[k]);
-    *partial = !tensors && has_tensors(block);
-    for (int k = 0; k < expr->arguments.count && *partial; k++) {
-        const char *name = expr->arguments.data[k].name;
-        int at = name ? parameter_find(block, name) : -1;
-        if (at >= 0 && block->ast->parameters.data[at].is_tensor) *partial = false; /* a list or number for a tensor */
-    }
-    if (!fill_given(call, callable, slots) || !fill_named(call, expr, block, values, slots) ||
-        !fill_positional(call, expr, block, values, slots, *partial))
+    *partial = !tensors && looks_partial(expr, block);
+    if (!fill_given(call, callable, slots) || !fill_positional(call, expr, block, values, slots, *partial) ||
+        !fill_named(call, expr, block, values, slots))
         return false;
     bool right = true;
     for (int k = 0; k < block->ast->parameters.count; k++) {
@@ -178,10 +186,9 @@ bool bind_defaults(Call *callee, Slot *slots)
             return false;
         }
         slots[k] = (Slot){.value = value, .present = true, .defaulted = true, .place = parameter->place, .ast = parameter->value};
-        if (value.kind == VALUE_NUMBER) {
-            const char *text = arena_printf(expander->arena, "%s = %s", parameter->name, expr_text(expander->arena, parameter->value));
-            value.origin = origin_new(callee, ORIGIN_GIVEN, parameter->name, text, parameter->place, origin_of_names(callee, parameter->value));
-        }
+        if (value.kind == VALUE_NUMBER)
+            value.origin = origin_new(callee, ORIGIN_GIVEN, parameter->name, parameter->name, parameter->value, parameter->place,
+                                      origin_of_names(callee, parameter->value));
         slots[k].value = value;
         names_bind(callee, parameter->name, value, parameter->place);
     }

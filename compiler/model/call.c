@@ -128,6 +128,7 @@ static Value returned_value(Call *callee, Place place)
     int count = callee->result.kind == VALUE_TUPLE ? callee->result.count : 1;
     bool right = check_results(callee, results, count, callee->result_place);
     (void)place;
+    if (count != ast->results.count) return value_poison();
     for (int k = 0; k < count; k++) {
         if (!right) results[k] = value_poison();
         if (results[k].kind == VALUE_TENSOR) results[k].axes = origin_outward(expander->arena, results[k].axes, results[k].tensor->rank, callee->up->depth);

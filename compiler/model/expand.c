@@ -23,9 +23,8 @@ static bool model_parameter(Call *call, const AstParameter *parameter, Text *res
         value = value_poison();
     }
     if (value.kind == VALUE_NUMBER) {
-        const char *text = setting ? arena_printf(expander->arena, "%s = %s", parameter->name, setting->text)
-                                   : arena_printf(expander->arena, "%s = %s", parameter->name, expr_text(expander->arena, parameter->value));
-        value.origin = origin_new(call, setting ? ORIGIN_SET : ORIGIN_GIVEN, parameter->name, text, setting ? setting->place : parameter->place,
+        const char *text = setting ? arena_printf(expander->arena, "%s = %s", parameter->name, setting->text) : parameter->name;
+        value.origin = origin_new(call, setting ? ORIGIN_SET : ORIGIN_GIVEN, parameter->name, text, setting ? NULL : parameter->value, setting ? setting->place : parameter->place,
                                   setting ? NULL : origin_of_names(call, parameter->value));
     }
     names_bind(call, parameter->name, value, parameter->place);

@@ -20,8 +20,8 @@
 
 enum {
     MAX_CALL_DEPTH = 100,
-    MAX_EQUATIONS = 250000,
-    MAX_STATEMENTS = 4000000,   /* executed, repeats unrolled */
+    MAX_EQUATIONS = 200000,
+    MAX_STATEMENTS = 1000000,   /* executed, repeats unrolled */
     MAX_ELEMENT_SIZE = 20000,   /* nodes of one value, counted as a tree */
     MAX_ELEMENT_DEPTH = 500,
     MAX_STACK_BYTES = 3 << 20,
@@ -316,7 +316,7 @@ void binding_size(Call *call, const char *name, int64_t size, const Origin *orig
 
 /* --- origins --------------------------------------------------------------------------------------------------------- */
 
-Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *text, Place place, const Origin *from);
+Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *text, const AstExpr *expr, Place place, const Origin *from);
 /* The origin of the first size named in an expression, or NULL. */
 const Origin *origin_of_names(Call *call, const AstExpr *expr);
 /* The axes of a result in the words of the caller. */

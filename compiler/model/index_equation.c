@@ -93,7 +93,7 @@ static bool count_subscripts(Call *call, const AstExpr *expr, const Tensor *tens
     Diagnostic *diag = diag_error(call->expander->diags, GM041, expr->place, "%s has %d %s, %s%d subscript%s given", expr->text, tensor->rank,
                                   tensor->rank == 1 ? "axis" : "axes", *dots ? "at least " : "", count, count == 1 ? "" : "s");
     diag_caret(diag, "%s is %s", expr->text, extents_text(call->expander->arena, tensor));
-    diag_label(diag, tensor->origin, "computed here");
+    diag_label(diag, tensor->origin, tensor->kind == TENSOR_LOCAL ? "computed here" : "declared here");
     return false;
 }
 
@@ -382,9 +382,8 @@ static bool read_bounds(EquationContext *equation, const AstAssignment *assignme
         const Origin *from = NULL;
         const char *what = arena_printf(expander->arena, "the extent of %s", ast->name);
         if (!evaluate_size(call, ast->extent, what, 1, &bound.extent, &from)) return false;
-        const char *text = arena_printf(expander->arena, "%s < %s", ast->name, expr_text(expander->arena, ast->extent));
         const char *size = ast->extent->kind == AST_NAME ? ast->extent->text : NULL;
-        bound.origin = origin_new(call, ORIGIN_FOR, size, text, ast->place, from);
+        bound.origin = origin_new(call, ORIGIN_FOR, size, ast->name, ast->extent, ast->place, from);
         list_push(expander->arena, &equation->bounds, bound);
     }
     return true;

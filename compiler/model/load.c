@@ -108,10 +108,6 @@ static void check_parameters(Loader *loader, const AstCallable *callable)
             loader->failed = true;
         }
     }
-    if (callable->is_model || callable->has_results) return;
-    Diagnostic *diag = diag_error(loader->diags, GM027, callable->name_place, "block %s does not say what it returns", callable->name);
-    diag_help(diag, "block %s(…) -> [N, C] { … }", callable->name);
-    loader->failed = true;
 }
 
 static void declare(Loader *loader, FileScope *scope, const AstDeclaration *declaration)

@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 
-Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *text, Place place, const Origin *from)
+Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *text, const AstExpr *expr, Place place, const Origin *from)
 {
     Origin *origin = arena_new_object(call->expander->arena, Origin);
-    *origin = (Origin){.kind = kind, .size = size, .text = text, .place = place, .from = from, .depth = call->depth};
+    *origin = (Origin){.kind = kind, .size = size, .text = text, .expr = expr, .place = place, .from = from, .depth = call->depth};
     return origin;
 }
 
@@ -51,7 +51,9 @@ const char *origin_story(Arena *arena, const Origin *origin, const Source *near)
         const char *place = origin_place(arena, origin->place, near);
         const char *word = origin->kind == ORIGIN_PATTERN ? "from " : origin->kind == ORIGIN_DECLARED ? "declared " : origin->kind == ORIGIN_FOR ? "for " : "";
         const char *end = origin->kind == ORIGIN_GIVEN ? " given" : origin->kind == ORIGIN_SET ? " given by --set" : "";
-        text_printf(&text, ", %s%s%s", word, origin->text, end);
+        text_printf(&text, ", %s%s", word, origin->text);
+        if (origin->expr) text_printf(&text, " %s %s", origin->kind == ORIGIN_FOR ? "<" : "=", expr_text(arena, origin->expr));
+        text_add(&text, end);
         if (place && origin->kind != ORIGIN_SET) text_printf(&text, " at %s", place);
     }
     return text_string(&text);

@@ -114,7 +114,7 @@ static bool declared_shape(Call *call, const AstStatement *statement, int *rank,
                 diag_error(expander->diags, GM046, statement->name_place, "%s has more than 2^40 elements", statement->name);
                 return false;
             }
-            axes[*rank] = origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, statement->name_place, from);
+            axes[*rank] = origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, NULL, statement->name_place, from);
             extents[(*rank)++] = extent;
         }
     }

@@ -56,11 +56,12 @@ static bool error_size_differs(Call *callee, const AstParameter *parameter, cons
     Expander *expander = callee->expander;
     const Tensor *tensor = slot->value.tensor;
     const char *text = expr_text(expander->arena, dim);
-    Diagnostic *diag = diag_error(expander->diags, GM042, slot->place, "axis %d of %s is %lld, but %s of %s is %lld", axis,
-                                  argument_words(expander, slot->ast, tensor), (long long)tensor->extents[axis], text, callee->block->ast->name, (long long)wanted);
+    Diagnostic *diag = diag_error(expander->diags, GM042, slot->place, "axis %d of %s is %lld, %s wants %s%s%lld", axis,
+                                  argument_words(expander, slot->ast, tensor), (long long)tensor->extents[axis], callee->block->ast->name,
+                                  dim->kind == AST_NUMBER ? "" : text, dim->kind == AST_NUMBER ? "" : " = ", (long long)wanted);
     const Origin *own = slot->value.axes ? slot->value.axes[axis] : NULL;
     if (own) diag_caret(diag, "%lld here%s", (long long)tensor->extents[axis], origin_story(expander->arena, own, slot->place.source));
-    diag_label(diag, dim->place.source ? dim->place : parameter->place, "%s = %lld%s", text, (long long)wanted,
+    diag_label(diag, dim->place.source ? dim->place : parameter->place, dim->kind == AST_NUMBER ? "%.0s%lld here%s" : "%s = %lld%s", text, (long long)wanted,
                origin_story(expander->arena, origin, slot->place.source));
     return false;
 }
@@ -131,7 +132,7 @@ static bool bind_pattern(Call *callee, const AstParameter *parameter, Slot *slot
             for (int i = 0; i < tensor->rank - fixed; i++, axis++) axes[axis] = slot->value.axes ? slot->value.axes[axis] : NULL;
             continue;
         }
-        Origin *origin = origin_new(callee, ORIGIN_PATTERN, dim->kind == AST_NAME ? dim->text : NULL, words, parameter->place, NULL);
+        Origin *origin = origin_new(callee, ORIGIN_PATTERN, dim->kind == AST_NAME ? dim->text : NULL, words, NULL, parameter->place, NULL);
         origin->caller = slot->value.axes ? slot->value.axes[axis] : NULL;
         axes[axis] = origin;
         right = bind_axis(callee, parameter, slot, axis, dim, origin) && right;

@@ -88,7 +88,7 @@ static bool input_size(Call *call, const AstExpr *dim, int64_t *extent, const Or
             setting->used = true;
             value = evaluate_expr(call, NULL, setting->expr);
             if (value.kind == VALUE_POISON) return false;
-            value.origin = origin_new(call, ORIGIN_SET, dim->text, arena_printf(expander->arena, "%s = %s", dim->text, setting->text), setting->place, NULL);
+            value.origin = origin_new(call, ORIGIN_SET, dim->text, arena_printf(expander->arena, "%s = %s", dim->text, setting->text), NULL, setting->place, NULL);
             names_bind(call, dim->text, value, dim->place);
             return evaluate_size(call, dim, "this size", 1, extent, from);
         }
@@ -122,7 +122,7 @@ static bool input_shape(Call *call, const AstStatement *statement, int64_t *exte
             diag_error(expander->diags, GM046, statement->name_place, "%s has more than 2^40 elements", statement->name);
             return false;
         }
-        axes[k] = origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, statement->name_place, from);
+        axes[k] = origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, NULL, statement->name_place, from);
     }
     return true;
 }

@@ -94,8 +94,8 @@ static Value constant_value(Call *call, FileConstant *constant, Place place)
     else
         constant->value = evaluate_expr(outside, NULL, constant->ast->value);
     if (constant->value.kind == VALUE_NUMBER) {
-        const char *text = arena_printf(expander->arena, "%s = %s", constant->ast->name, expr_text(expander->arena, constant->ast->value));
-        constant->value.origin = origin_new(outside, ORIGIN_GIVEN, constant->ast->name, text, constant->ast->place, NULL);
+        const char *name = constant->ast->name;
+        constant->value.origin = origin_new(outside, ORIGIN_GIVEN, name, name, constant->ast->value, constant->ast->place, NULL);
     } else if (constant->value.kind == VALUE_ELEMENT || constant->value.kind == VALUE_TUPLE) {
         diag_error(expander->diags, GM074, constant->ast->value->place, "the constant %s is not known now", constant->ast->name);
         constant->value = value_poison();
@@ -178,27 +178,6 @@ static bool bound_in_untaken(Call *call, const char *name)
     return strstr(text_string(&call->untaken), arena_printf(call->expander->arena, " %s ", name)) != NULL;
 }
 
-void error_unknown_name(Call *call, EquationContext *equation, const char *name, Place place)
-{
-    Expander *expander = call->expander;
-    Diagnostic *diag = diag_error(expander->diags, GM020, place, "%s is not known here", name);
-    Names names = {0};
-    if (equation)
-        for (int k = 0; k < equation->variables.count; k++) list_push(expander->arena, &names, equation->variables.data[k]->name);
-    add_bindings(call, &names, false);
-    add_declared(expander, call->file, &names, true, 0);
-    const char *nearest = nearest_name(name, names.data, names.count);
-    bool small = strlen(name) <= 2 && name[0] >= 'a' && name[0] <= 'z';
-    if (bound_in_untaken(call, name))
-        diag_help(diag, "%s is bound only in a branch that is not taken", name);
-    else if (equation && small)
-        diag_help(diag, "an index stands on the left side or in a reduction: y[%s] = …, sum[%s](…)", name, name);
-    else if (nearest && strcmp(nearest, name))
-        diag_help(diag, "did you mean %s?", nearest);
-    else if (small)
-        diag_help(diag, "an index is bound by the left side: y[%s] = …", name);
-}
-
 /* The library file that declares a block of that name, or NULL. */
 static const char *library_file_with(Arena *arena, const char *name)
 {
@@ -209,6 +188,31 @@ static const char *library_file_with(Arena *arena, const char *name)
         if (text && strstr(text, wanted)) return library_name(k);
     }
     return NULL;
+}
+
+void error_unknown_name(Call *call, EquationContext *equation, const char *name, Place place)
+{
+    Expander *expander = call->expander;
+    Diagnostic *diag = diag_error(expander->diags, GM020, place, "%s is not known here", name);
+    Names names = {0};
+    if (equation)
+        for (int k = 0; k < equation->variables.count; k++) list_push(expander->arena, &names, equation->variables.data[k]->name);
+    add_bindings(call, &names, false);
+    add_declared(expander, call->file, &names, true, 0);
+    add_declared(expander, call->file, &names, false, 0);
+    const char *nearest = nearest_name(name, names.data, names.count);
+    const char *library = library_file_with(expander->arena, name);
+    bool small = strlen(name) <= 2 && name[0] >= 'a' && name[0] <= 'z';
+    if (bound_in_untaken(call, name))
+        diag_help(diag, "%s is bound only in a branch that is not taken", name);
+    else if (equation && small)
+        diag_help(diag, "an index stands on the left side or in a reduction: y[%s] = …, sum[%s](…)", name, name);
+    else if (nearest && strcmp(nearest, name))
+        diag_help(diag, "did you mean %s?", nearest);
+    else if (library)
+        diag_help(diag, "import \"%s\" declares a block of this name", library);
+    else if (small)
+        diag_help(diag, "an index is bound by the left side: y[%s] = …", name);
 }
 
 void error_unknown_block(Call *call, const char *name, Place place)

@@ -31,11 +31,9 @@ static Value bindable(Call *call, Value value, const char *name, const AstExpr *
     switch (value.kind) {
     case VALUE_ELEMENT:
         return call->element ? value : value_to_tensor(call, value, name, place);
-    case VALUE_NUMBER: {
-        const char *text = arena_printf(expander->arena, "%s = %s", name, expr_text(expander->arena, expr));
-        value.origin = origin_new(call, ORIGIN_GIVEN, name, text, place, origin_of_names(call, expr));
+    case VALUE_NUMBER:
+        value.origin = origin_new(call, ORIGIN_GIVEN, name, name, expr, place, origin_of_names(call, expr));
         return value;
-    }
     case VALUE_TUPLE: {
         Diagnostic *diag = diag_error(expander->diags, GM027, expr->place, "this returns %d tensors", value.count);
         diag_help(diag, "give each a name: %s, … = …", name);

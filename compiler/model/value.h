@@ -19,7 +19,8 @@ typedef enum { ORIGIN_GIVEN, ORIGIN_SET, ORIGIN_PATTERN, ORIGIN_DECLARED, ORIGIN
 typedef struct Origin {
     OriginKind kind;
     const char *size;             /* the name of the size ("TOKENS"), or NULL */
-    const char *text;             /* what stands at the place: "TOKENS = 16 * 16", "x[N, C]", "[N, N]", "i < N" */
+    const char *text;             /* what stands at the place: "x[N, C]", "[N, N]"; GIVEN, SET: the name; FOR: the index */
+    const AstExpr *expr;          /* GIVEN, FOR: its value; SET: NULL, text says all */
     Place place;
     const struct Origin *from;    /* how the size named in the text came about, or NULL */
     const struct Origin *caller;  /* PATTERN: the same axis in the words of the caller, or NULL */
