@@ -28,9 +28,9 @@ def randomize(module, seed):
 
     with torch.no_grad():
         for name, value in list(module.named_parameters()) + list(module.named_buffers()):
-            if not value.is_floating_point():
-                continue
             last = name.rsplit(".", 1)[-1]
+            if not value.is_floating_point() or last == "attn_mask":
+                continue
             if last == "running_var":
                 new = 0.5 + torch.rand(value.shape, generator=generator, dtype=torch.float64)
             elif name.endswith("gate.proj.bias"):
