@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static const int64_t LARGE_BYTES = 64 * 1024, LARGEST_RATIO = 4;
+static const int64_t LARGE_BYTES = 512 * 1024, LARGEST_RATIO = 4;
 
 /* --- what an expr is made from ------------------------------------------------------------------------------------ */
 typedef struct {

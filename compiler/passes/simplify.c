@@ -6,16 +6,11 @@
 #include "passes/rewrite.h"
 
 #include <math.h>
+#include <string.h>
 
 static bool is_number(const Expr *expr, double number)
 {
     return expr->kind == EXPR_NUMBER && expr->number == number;
-}
-
-static bool is_power_of_two(double number)
-{
-    int exponent;
-    return fabs(frexp(number, &exponent)) == 0.5 && exponent > -1000 && exponent < 1000;
 }
 
 static Expr *fold_apply(Module *module, Expr *node)
@@ -34,7 +29,7 @@ static Expr *fold_apply(Module *module, Expr *node)
     if ((node->function == FN_ADD || node->function == FN_SUB) && is_number(b, 0) && !a->integer) return a;
     if (node->function == FN_MUL && is_number(a, 1) && !b->integer) return b;
     if ((node->function == FN_MUL || node->function == FN_DIV) && is_number(b, 1) && !a->integer) return a;
-    if (node->function == FN_DIV && b->kind == EXPR_NUMBER && is_power_of_two(b->number)) /* exact either way */
+    if (node->function == FN_DIV && b->kind == EXPR_NUMBER && b->number != 0 && isfinite(1 / b->number) && !a->integer)
         return expr_apply(module, FN_MUL, a, expr_number(module, 1 / b->number, false, b->place), NULL, node->place);
     return node;
 }
@@ -121,6 +116,55 @@ static void fold_tables(Module *module)
     arena_free(scratch);
 }
 
+/* --- equal tables ------------------------------------------------------------------------------------------------- */
+static uint64_t table_hash(const Tensor *tensor)
+{
+    uint64_t hash = (uint64_t)tensor->type + (uint64_t)tensor->rank * 31;
+    int64_t count = tensor_count(tensor);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &tensor->values[i], sizeof bits);
+        hash = (hash ^ bits) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+static bool same_table(const Tensor *a, const Tensor *b)
+{
+    if (a->type != b->type || a->rank != b->rank) return false;
+    for (int axis = 0; axis < a->rank; axis++)
+        if (a->extents[axis] != b->extents[axis]) return false;
+    return memcmp(a->values, b->values, (size_t)tensor_count(a) * sizeof *a->values) == 0;
+}
+
+static Expr *read_first(Module *module, Expr *node, void *context)
+{
+    Tensor *const *first = context;
+    if (node->kind != EXPR_READ || first[node->tensor->id] == node->tensor) return node;
+    return expr_read(module, first[node->tensor->id], node->count, node->args, node->otherwise, node->place);
+}
+
+/* A block that is called again and again brings its tables along each time: they become one. */
+static void merge_tables(Module *module)
+{
+    Arena *scratch = arena_new();
+    int count = module->tensors.count, merged = 0;
+    Tensor **first = arena_new_array(scratch, Tensor *, count + 1);
+    uint64_t *hashes = arena_new_array(scratch, uint64_t, count + 1);
+    for (int i = 0; i < count; i++) {
+        Tensor *tensor = first[i] = module->tensors.data[i];
+        if (tensor->kind != TENSOR_CONSTANT) continue;
+        hashes[i] = table_hash(tensor);
+        for (int j = 0; j < i && first[i] == tensor; j++)
+            if (module->tensors.data[j]->kind == TENSOR_CONSTANT && hashes[j] == hashes[i] && same_table(module->tensors.data[j], tensor)) first[i] = first[j];
+        merged += first[i] != tensor;
+    }
+    for (int i = 0; merged && i < module->equations.count; i++)
+        module->equations.data[i]->value = expr_rewrite(module, module->equations.data[i]->value, read_first, first);
+    arena_free(scratch);
+}
+
 void pass_simplify(Module *module, Diagnostics *diags)
 {
     (void)diags;
@@ -132,5 +176,6 @@ void pass_simplify(Module *module, Diagnostics *diags)
         if (!element_type_is_integer(equation->result->type) && equation->value->kind == EXPR_NUMBER) equation->value = expr_real(module, equation->value);
     }
     fold_tables(module);
+    merge_tables(module);
     remove_dead(module);
 }

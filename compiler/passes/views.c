@@ -77,10 +77,12 @@ static int inexact_reads(const Expr *expr)
     return count;
 }
 
-/* Reading through must not make addresses harder, except where a lone map reads a lone view element by element. */
+/* Reading through must not make addresses harder, except where a lone map reads a lone view element by element. A view of weights
+ * is packed rather than paid for with split indices. */
 static bool acceptable(const Draft *draft, const Equation *view, ViewKind kind, const Links *links)
 {
     const Equation *reader = draft->equation;
+    if (is_weight_only(view->value) && draft->free_count > reader->free_count && !is_weight_only(reader->value)) return false;
     if (kind == VIEW_MAP || inexact_reads(draft->value) <= inexact_reads(reader->value)) return true;
     if (count_reductions(reader->value)) return false;
     return links->tensors[view->result->id].readers.count == 1 && free_points(reader) <= tensor_count(view->result);
