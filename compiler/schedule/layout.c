@@ -158,6 +158,7 @@ static bool slice_of(const Equation *equation, const Expr *read, Slice *slice)
         slice->index[axis] = linear.count ? linear.indices[0] : NULL;
         slice->first[axis] = linear.constant;
         slice->last[axis] = linear.constant + (linear.count ? linear.indices[0]->extent - 1 : 0);
+        if (slice->first[axis] < 0 || slice->last[axis] >= read->tensor->extents[axis]) return false; /* read in a branch not always taken */
         elements *= slice->last[axis] - slice->first[axis] + 1;
         moving += linear.count;
         for (int other = 0; other < axis; other++)
