@@ -347,7 +347,8 @@ static bool op_roll(Generator *g, Value *out)
     int shift = draw(g, 7);
     if (!x) return false;
     *out = result(g, 2, x->dims[0], x->dims[1], 0, 0);
-    EMIT("  %s[i, j] = %s[(i + %d) %% %d, (j - %d) %% %d] * cos(0.1 * i * j)\n", out->name, x->name, shift, x->dims[0], shift, x->dims[1]);
+    EMIT("  %s[i, j] = %s[(i + %d) %% %d, (j - %d) %% %d] * cos(0.1 * i * j) for i < %d, j < %d\n", out->name, x->name, shift, x->dims[0],
+         shift, x->dims[1], x->dims[0], x->dims[1]);
     return true;
 }
 
