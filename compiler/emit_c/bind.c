@@ -9,7 +9,7 @@
 
 /* --- reading and hashing ------------------------------------------------------------------------------------------ */
 
-/* See emit_template for "@". */
+/* See print_c_template for "@". */
 static const char hash_text[] =
     "static uint32_t @_read32(const unsigned char *p)\n"
     "{\n"
@@ -74,7 +74,7 @@ static const char hash_text[] =
     "#undef GM_ROTATE\n"
     "\n";
 
-void emit_template(const Emitter *emitter, Writer *writer, const char *text)
+void print_c_template(const Emitter *emitter, Writer *writer, const char *text)
 {
     for (const char *at; (at = strchr(text, '@')); text = at) {
         bool macro = at[1] == '@';
@@ -136,7 +136,7 @@ static void emit_pick_form(const Emitter *emitter, Writer *writer)
     const LoopProgram *program = emitter->program;
     if (emitter->x86) {
         writer_directive(writer, "#if defined(GM_X86)");
-        emit_template(emitter, writer, cpuid_text);
+        print_c_template(emitter, writer, cpuid_text);
         writer_directive(writer, "#endif");
         writer_blank(writer);
     }
@@ -294,12 +294,12 @@ static void emit_blob(const Emitter *emitter, Writer *writer)
     writer_blank(writer);
 }
 
-void emit_bind(const Emitter *emitter, Writer *writer)
+void print_c_bind(const Emitter *emitter, Writer *writer)
 {
     emit_blob(emitter, writer);
     writer_directive(writer, "#define %s_PAYLOAD_BYTES UINT64_C(%" PRId64 ")", emitter->macro, emitter->plan->blob_bytes);
     writer_blank(writer);
-    emit_template(emitter, writer, hash_text);
+    print_c_template(emitter, writer, hash_text);
     emit_pick_form(emitter, writer);
     emit_check_blob(emitter, writer);
     emit_bind_function(emitter, writer);

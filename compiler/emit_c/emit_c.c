@@ -24,7 +24,7 @@ const char *element_c_type(ElementType type)
     bug("element type %d", (int)type);
 }
 
-const char *emit_float(Emitter *emitter, double number)
+const char *c_float(Emitter *emitter, double number)
 {
     const char *literal = float_literal(emitter->arena, number);
     if (strchr(literal, 'N')) emitter->uses_math = true; /* NAN, INFINITY */
@@ -130,13 +130,13 @@ static int64_t *places_of(Arena *arena, const Tensor *tensor, const Layout *layo
 
 static const char *constant_literal(Emitter *emitter, ElementType type, double value)
 {
-    if (!element_type_is_integer(type)) return emit_float(emitter, value);
+    if (!element_type_is_integer(type)) return c_float(emitter, value);
     if (type == TYPE_I32 && value == INT32_MIN) return "-2147483647 - 1";
     if (type == TYPE_I64) return arena_printf(emitter->arena, "INT64_C(%.0f)", value);
     return arena_printf(emitter->arena, "%.0f", value);
 }
 
-static void emit_statics(Emitter *emitter, Writer *writer)
+static void print_c_statics(Emitter *emitter, Writer *writer)
 {
     Arena *arena = emitter->arena;
     const Plan *plan = emitter->plan;
@@ -161,7 +161,7 @@ static void emit_statics(Emitter *emitter, Writer *writer)
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-static void emit_prologue(const Emitter *emitter, Writer *writer, bool forms_elsewhere)
+static void print_c_prologue(const Emitter *emitter, Writer *writer, bool forms_elsewhere)
 {
     const Module *module = emitter->plan->module;
     bool parameters = module->parameters && *module->parameters;
@@ -193,7 +193,7 @@ static void emit_prologue(const Emitter *emitter, Writer *writer, bool forms_els
     writer_blank(writer);
 }
 
-static void emit_forms(Emitter *emitter, Writer *writer)
+static void print_c_forms(Emitter *emitter, Writer *writer)
 {
     const LoopProgram *program = emitter->program;
     for (int f = 0; f < program->forms.count; f++) {
@@ -204,7 +204,7 @@ static void emit_forms(Emitter *emitter, Writer *writer)
         if (vectors) writer_directive(writer, "#if defined(GM_X86)");
         if (vectors) writer_text(writer, vector_hooks(form->target->lanes));
         writer_blank(writer);
-        emit_form(emitter, form, writer);
+        print_c_form(emitter, form, writer);
         if (vectors) {
             writer_directive(writer, "#endif");
             writer_blank(writer);
@@ -218,7 +218,7 @@ void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source
     Emitter emitter;
     emitter_start(&emitter, program, options, arena);
     Writer header_writer = {header, 0};
-    emit_header(&emitter, &header_writer);
+    print_c_header(&emitter, &header_writer);
 
     bool runs_anywhere = false;
     for (int f = 0; f < program->forms.count; f++) runs_anywhere = runs_anywhere || program->forms.data[f]->target->lanes == 1;
@@ -226,22 +226,22 @@ void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source
     /* Kernels first, into texts of their own: they say which helpers the file needs. */
     Text statics = text_new(arena), forms = text_new(arena);
     Writer statics_writer = {&statics, 0}, forms_writer = {&forms, 0};
-    emit_statics(&emitter, &statics_writer);
-    emit_forms(&emitter, &forms_writer);
+    print_c_statics(&emitter, &statics_writer);
+    print_c_forms(&emitter, &forms_writer);
 
     Writer writer = {source, 0};
-    emit_prologue(&emitter, &writer, runs_anywhere);
-    emit_helpers(&emitter, &writer);
+    print_c_prologue(&emitter, &writer, runs_anywhere);
+    print_c_helpers(&emitter, &writer);
     writer_text(&writer, text_string(&statics));
     for (int k = 0; k < program->plan->kernels.count; k++) {
-        emit_argument_struct(&emitter, k, &writer);
+        print_c_argument_struct(&emitter, k, &writer);
         writer_blank(&writer);
     }
     writer_text(&writer, text_string(&forms));
-    emit_forms_table(&emitter, &writer);
+    print_c_forms_table(&emitter, &writer);
     emit_run_steps(&emitter, &writer);
-    emit_run(&emitter, &writer);
-    emit_bind(&emitter, &writer);
-    emit_selftest(&emitter, &writer);
-    emit_model_table(&emitter, &writer);
+    print_c_run(&emitter, &writer);
+    print_c_bind(&emitter, &writer);
+    print_c_selftest(&emitter, &writer);
+    print_c_model_table(&emitter, &writer);
 }

@@ -44,15 +44,15 @@ typedef struct {
 const char *element_c_type(ElementType type);                    /* "float" */
 int64_t port_bytes(const Tensor *tensor);                        /* dense */
 int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
-const char *emit_float(Emitter *emitter, double number);
+const char *c_float(Emitter *emitter, double number);
 
 /* helpers.c */
-void emit_helpers(const Emitter *emitter, Writer *writer);
+void print_c_helpers(const Emitter *emitter, Writer *writer);
 const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
 
 /* kernel.c: element functions and kernels of one form. */
-void emit_form(Emitter *emitter, const LoopForm *form, Writer *writer);
-void emit_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
+void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer);
+void print_c_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
 const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM_AVX512 ", or "" */
 
 /* value.c: see there. */
@@ -76,16 +76,16 @@ const char *variable_name(KernelPrinter *printer, const Variable *variable);
 const char *buffer_name(KernelPrinter *printer, const Buffer *buffer);
 
 /* bind.c: ready-made text in which "@" stands for the prefix and "@@" for the prefix of macros. */
-void emit_template(const Emitter *emitter, Writer *writer, const char *text);
+void print_c_template(const Emitter *emitter, Writer *writer, const char *text);
 
 /* steps.c, bind.c, model_table.c, header.c */
 void emit_run_steps(Emitter *emitter, Writer *writer);
-void emit_run(const Emitter *emitter, Writer *writer);
-void emit_forms_table(const Emitter *emitter, Writer *writer);
-void emit_bind(const Emitter *emitter, Writer *writer);
-void emit_selftest(const Emitter *emitter, Writer *writer);
-void emit_model_table(const Emitter *emitter, Writer *writer);
-void emit_header(const Emitter *emitter, Writer *writer);
+void print_c_run(const Emitter *emitter, Writer *writer);
+void print_c_forms_table(const Emitter *emitter, Writer *writer);
+void print_c_bind(const Emitter *emitter, Writer *writer);
+void print_c_selftest(const Emitter *emitter, Writer *writer);
+void print_c_model_table(const Emitter *emitter, Writer *writer);
+void print_c_header(const Emitter *emitter, Writer *writer);
 /* "const float *pixels, float *logits" – parameters of run; or the same names alone, for calls. */
 const char *run_parameters(const Emitter *emitter);
 const char *run_names(const Emitter *emitter);

@@ -80,7 +80,7 @@ static void emit_prototypes(const Emitter *emitter, Writer *writer)
     writer_line(writer, "const gm_model *%s_model(void);", prefix);
 }
 
-void emit_header(const Emitter *emitter, Writer *writer)
+void print_c_header(const Emitter *emitter, Writer *writer)
 {
     Arena *arena = emitter->arena;
     const Module *module = emitter->plan->module;

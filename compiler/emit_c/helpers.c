@@ -44,7 +44,7 @@ static const char root_plain[] = "static inline float gm_sqrt(float a)\n{\n    r
 static const char root_x86[] = "static inline float gm_sqrt(float a)\n{\n#if defined(GM_X86)\n"
                                "    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(a)));\n#else\n    return sqrtf(a);\n#endif\n}\n";
 
-void emit_helpers(const Emitter *emitter, Writer *writer)
+void print_c_helpers(const Emitter *emitter, Writer *writer)
 {
     bool any = false;
     for (size_t i = 0; i < sizeof helper_table / sizeof helper_table[0]; i++) {

@@ -293,7 +293,7 @@ static void print_origin(const Emitter *emitter, const Kernel *kernel, const Loo
     writer_comment(writer, text_string(&text));
 }
 
-void emit_argument_struct(const Emitter *emitter, int index, Writer *writer)
+void print_c_argument_struct(const Emitter *emitter, int index, Writer *writer)
 {
     const Kernel *kernel = emitter->plan->kernels.data[index];
     const KernelNames *names = &emitter->kernels[index];
@@ -358,7 +358,7 @@ static void name_functions(Emitter *emitter, const LoopForm *form, int row, Loop
     }
 }
 
-void emit_form(Emitter *emitter, const LoopForm *form, Writer *writer)
+void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer)
 {
     FormFunctions *functions = arena_new_object(emitter->arena, FormFunctions);
     name_functions(emitter, form, 0, form->functions.data, form->functions.count, functions);

@@ -92,16 +92,16 @@ static const char error_text[] =
     "}\n"
     "\n";
 
-void emit_selftest(const Emitter *emitter, Writer *writer)
+void print_c_selftest(const Emitter *emitter, Writer *writer)
 {
     const Module *module = emitter->plan->module;
     const char *prefix = emitter->prefix;
     int inputs = module->inputs.count, outputs = module->outputs.count;
     emit_ports(emitter, writer, "input", module->inputs.data, inputs);
     emit_ports(emitter, writer, "output", module->outputs.data, outputs);
-    emit_template(emitter, writer, memory_text);
-    if (inputs) emit_template(emitter, writer, fill_text);
-    emit_template(emitter, writer, error_text);
+    print_c_template(emitter, writer, memory_text);
+    if (inputs) print_c_template(emitter, writer, fill_text);
+    print_c_template(emitter, writer, error_text);
 
     int64_t expected = 0;
     for (int i = 0; i < outputs; i++) expected += 4 * tensor_count(module->outputs.data[i].tensor);
@@ -199,11 +199,11 @@ static const char table_functions_text[] =
     "}\n"
     "\n";
 
-void emit_model_table(const Emitter *emitter, Writer *writer)
+void print_c_model_table(const Emitter *emitter, Writer *writer)
 {
     const Module *module = emitter->plan->module;
     const char *prefix = emitter->prefix, *macro = emitter->macro;
-    emit_template(emitter, writer, table_functions_text);
+    print_c_template(emitter, writer, table_functions_text);
     emit_table_run(emitter, writer, false);
     emit_table_run(emitter, writer, true);
     writer_line(writer, "const gm_model *%s_model(void)", prefix);

@@ -179,7 +179,7 @@ const char *run_names(const Emitter *emitter)
     return text_string(&text);
 }
 
-void emit_run(const Emitter *emitter, Writer *writer)
+void print_c_run(const Emitter *emitter, Writer *writer)
 {
     const char *prefix = emitter->prefix, *type = emitter->data_dependent ? "int" : "void";
     const char *parameters = run_parameters(emitter), *names = run_names(emitter);
@@ -206,7 +206,7 @@ void emit_run(const Emitter *emitter, Writer *writer)
 
 /* --- forms -------------------------------------------------------------------------------------------------------- */
 
-void emit_forms_table(const Emitter *emitter, Writer *writer)
+void print_c_forms_table(const Emitter *emitter, Writer *writer)
 {
     const char *prefix = emitter->prefix;
     const LoopProgram *program = emitter->program;

@@ -104,7 +104,7 @@ static Printed whole_number(KernelPrinter *printer, int64_t whole)
 
 static Printed number(KernelPrinter *printer, const Value *value)
 {
-    const char *literal = emit_float(printer->emitter, value->number);
+    const char *literal = c_float(printer->emitter, value->number);
     if (is_vector(printer, value->type)) return atom(arena_printf(printer->emitter->arena, "gm_v%d_splat(%s)", lanes(printer), literal));
     return (Printed){literal, *literal == '-' ? LEVEL_UNARY : LEVEL_ATOM};
 }
