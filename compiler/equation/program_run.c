@@ -47,7 +47,8 @@ static void copy_lanes(const Program *program, const Op *op, int64_t flat, int64
 static void run_read(Program *program, const Op *op)
 {
     int64_t stride, flat = address_at(&op->address, &stride);
-    copy_lanes(program, op, flat, stride, 0, lanes_of(program, op->result));
+    if (op->values && (stride == 1 || !op->result->varies)) op->result->values = (double *)op->values + flat; /* read in place, never written */
+    else copy_lanes(program, op, flat, stride, 0, lanes_of(program, op->result));
 }
 
 static int64_t ceil_divide(int64_t a, int64_t b)
