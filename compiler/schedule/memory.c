@@ -1,5 +1,5 @@
 /* Regions and their addresses.
- * In: regions with their lives.  Out: offsets in the arena (first fit by descending size over lives; optimal packing is NP-hard) and in
+ * In: regions with their lives.  Out: offsets in the arena (first fit over lives; optimal packing is NP-hard) and in
  * the blob (order of first use); arena_bound, the most bytes that live at once. */
 #include "schedule/schedule.h"
 
@@ -81,6 +81,27 @@ static int compare_sizes(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
+static int64_t life_length(const Region *region)
+{
+    int64_t length = 0;
+    for (int i = 0; i < region->live.count; i++) length += region->live.data[i].last - region->live.data[i].first + 1;
+    return length;
+}
+
+static int compare_lengths(const void *a, const void *b)
+{
+    const Region *x = *(Region *const *)a, *y = *(Region *const *)b;
+    int64_t p = life_length(x), q = life_length(y);
+    return p != q ? (p > q ? -1 : 1) : compare_sizes(a, b);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+    const Region *x = *(Region *const *)a, *y = *(Region *const *)b;
+    int p = x->live.count ? x->live.data[0].first : 0, q = y->live.count ? y->live.data[0].first : 0;
+    return p != q ? (p < q ? -1 : 1) : compare_sizes(a, b);
+}
+
 static int compare_offsets(const void *a, const void *b)
 {
     const Region *x = *(Region *const *)a, *y = *(Region *const *)b;
@@ -102,10 +123,10 @@ static int64_t first_fit(const Scheduler *s, Region *const *placed, int count, c
     return offset;
 }
 
-static void place_arena(Scheduler *s, Region **roots, int count)
+/* Places all in the order given; returns the bytes needed. */
+static int64_t place_in_order(const Scheduler *s, Region *const *roots, int count, Region **placed)
 {
-    Region **placed = arena_new_array(s->scratch, Region *, count + 1);
-    if (count) qsort(roots, (size_t)count, sizeof *roots, compare_sizes);
+    int64_t bytes = 0;
     for (int i = 0; i < count; i++) {
         Region *region = roots[i];
         region->offset_bytes = first_fit(s, placed, i, region);
@@ -116,8 +137,28 @@ static void place_arena(Scheduler *s, Region **roots, int count)
         }
         placed[at] = region;
         int64_t end = round_up(region->offset_bytes + region->bytes, s->alignment);
-        if (end > s->plan->arena_bytes) s->plan->arena_bytes = end;
+        if (end > bytes) bytes = end;
     }
+    return bytes;
+}
+
+/* By descending size; where that leaves gaps, by length of life or in order of birth, whichever is best. */
+static void place_arena(Scheduler *s, Region **roots, int count)
+{
+    typedef int Compare(const void *a, const void *b);
+    Compare *const orders[] = {compare_sizes, compare_lengths, compare_starts};
+    Compare *best = NULL;
+    Region **placed = arena_new_array(s->scratch, Region *, count + 1);
+    for (size_t i = 0; count && i < sizeof orders / sizeof *orders && (!best || s->plan->arena_bytes > s->plan->arena_bound); i++) {
+        qsort(roots, (size_t)count, sizeof *roots, orders[i]);
+        int64_t bytes = place_in_order(s, roots, count, placed);
+        if (best && bytes >= s->plan->arena_bytes) continue;
+        best = orders[i];
+        s->plan->arena_bytes = bytes;
+    }
+    if (!best) return;
+    qsort(roots, (size_t)count, sizeof *roots, best);
+    place_in_order(s, roots, count, placed);
 }
 
 static void bound_arena(Scheduler *s, Region *const *roots, int count)
@@ -186,8 +227,8 @@ void place(Scheduler *s)
         Region *region = s->regions.data[i];
         if (region->kind == REGION_ARENA && !region->parent) roots[count++] = region;
     }
-    place_arena(s, roots, count);
     bound_arena(s, roots, count);
+    place_arena(s, roots, count);
     for (int i = 0; i < s->calls.count; i++) {
         const Call *call = s->calls.data[i];
         for (int j = 0; j < call->reads.count; j++)

@@ -13,17 +13,49 @@ static bool is_number(const char *part, size_t length)
     return length > 0;
 }
 
-/* What follows the last number of a path. */
-static const char *path_tail(const char *path)
+/* What follows the last number of a path; numbers at its end are dropped. */
+static const char *path_tail(Arena *arena, const char *path)
 {
-    const char *tail = path;
-    for (const char *part = path; *part;) {
+    char *copy = arena_strdup(arena, path);
+    for (char *dot; (dot = strrchr(copy, '.')) && is_number(dot + 1, strlen(dot + 1)); ) *dot = 0;
+    const char *tail = copy;
+    for (const char *part = copy; *part;) {
         size_t length = strcspn(part, ".");
         bool last = part[length] == 0;
         if (is_number(part, length) && !last) tail = part + length + 1;
         part += length + !last;
     }
     return tail;
+}
+
+/* The path without its last component. */
+static const char *path_owner(Arena *arena, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? arena_strndup(arena, path, (size_t)(dot - path)) : "";
+}
+
+typedef struct {
+    const char *path;
+} Weight;
+
+static void visit_weight(Expr *read, bool inside, void *context)
+{
+    Weight *weight = context;
+    (void)inside;
+    if (!weight->path && read->tensor->kind == TENSOR_WEIGHT) weight->path = read->tensor->path;
+    const Equation *writer = tensor_plan(read->tensor)->writer;
+    if (!weight->path && read->tensor->packed && writer) expr_reads(writer->value, NULL, visit_weight, weight);
+}
+
+/* The path of the weights that a contraction multiplies, or NULL. */
+static const char *contracted_weight(const Kernel *kernel)
+{
+    Weight weight = {NULL};
+    if (kernel->form != KERNEL_CONTRACTION) return NULL;
+    expr_reads(kernel->contraction.columns, NULL, visit_weight, &weight);
+    if (!weight.path) expr_reads(kernel->contraction.rows, NULL, visit_weight, &weight);
+    return weight.path;
 }
 
 static const char *identifier(Arena *arena, const char *text)
@@ -47,15 +79,24 @@ static const char *unused(Arena *arena, const Map *names, const char *wanted)
     return name;
 }
 
+static const char *without_digits(Arena *arena, const char *name)
+{
+    size_t length = strlen(name);
+    while (length > 1 && isdigit((unsigned char)name[length - 1])) length--;
+    return arena_strndup(arena, name, length);
+}
+
 static const char *kernel_name(Scheduler *s, const Kernel *kernel, const Map *names)
 {
+    Arena *arena = s->arena;
     const Equation *equation = kernel->equations.data[kernel->equations.count - 1];
-    const char *own = equation->result->name, *path = equation->frame ? path_tail(equation->frame->path) : "";
-    const char *tensor = identifier(s->arena, path_tail(own)), *last = identifier(s->arena, tensor_last_name(equation->result));
-    if (!path[0]) return unused(s->arena, names, tensor);
-    const char *name = identifier(s->arena, path);
-    if (!map_get(names, name)) return name;
-    return unused(s->arena, names, arena_printf(s->arena, "%s_%s", name, last));
+    const char *own = equation->result->name, *weight = contracted_weight(kernel), *path = equation->frame ? equation->frame->path : "";
+    if (weight) path = path_owner(arena, weight);
+    if (tensor_plan(equation->result)->operand) return unused(arena, names, identifier(arena, path_tail(arena, without_digits(arena, own))));
+    const char *name = identifier(arena, path_tail(arena, path));
+    if (path[0] && name[0] && !map_get(names, name)) return name;
+    const char *last = identifier(arena, path_tail(arena, own));
+    return unused(arena, names, last[0] ? last : "kernel");
 }
 
 void name_kernels(Scheduler *s)

@@ -17,7 +17,7 @@ static Tensor *operand_tensor(Scheduler *s, const Equation *user, const char *su
                                 extents, user->result->origin);
     TensorPlan *plan = tensor_plan_new(s, tensor);
     tensor->packed = packed;
-    plan->contracted = true;
+    plan->contracted = plan->operand = true;
     return tensor;
 }
 
@@ -25,6 +25,7 @@ static Equation *operand_equation(Scheduler *s, const Equation *user, Tensor *te
 {
     Equation *equation = equation_new(s->module, tensor, user->origin, user->frame);
     equation->packed = tensor->packed;
+    tensor_plan(tensor)->writer = equation;
     return equation;
 }
 

@@ -382,6 +382,10 @@ static void finish_call(Scheduler *s, Call *call)
 
 void form_calls(Scheduler *s)
 {
+    for (int i = 0; i < s->module->equations.count; i++) {
+        Equation *equation = s->module->equations.data[i];
+        if (equation->packed) tensor_plan(equation->result)->writer = equation;
+    }
     for (int i = 0; i < s->order.count; i++) {
         Call *call = call_new(s, s->order.data[i], s->contractions.data[i]);
         if (!is_rows(call)) continue;

@@ -50,6 +50,7 @@ typedef struct {
 /* The extra of every tensor. */
 typedef struct {
     Layout layout;          /* first: tensor_layout */
+    bool operand;           /* made by operands.c */
     bool panels;            /* a panel tensor: dense */
     bool contracted;        /* some contraction touches it: pad its rows */
     int row_axes;           /* trailing axes that a contraction runs through as one row; 0: the last one */
