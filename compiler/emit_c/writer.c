@@ -152,7 +152,7 @@ static const char *const reserved[] = {
     "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "NULL", "EOF", "INFINITY", "NAN", "HUGE_VAL", "HUGE_VALF",
     "I", "offsetof", "memcpy", "memset", "memcmp", "sqrtf", "stdin", "stdout", "stderr", "size_t", "ptrdiff_t", "int8_t", "int16_t",
     "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "arguments", "task_index", "argument", "weights", "arena",
-    "executor", "form", "call", "status", "blob", "bytes", "worst",
+    "executor", "form", "call", "status", "blob", "bytes", "worst", "base", "memory", "turn", "serial",
 };
 
 bool name_is_reserved(const char *name)
