@@ -224,6 +224,13 @@ static int resolve(Loader *loader, const char *binding, Diagnostics *diags)
 
 /* --- reports ------------------------------------------------------------------------------------------------------ */
 
+static Map used_names(Loader *loader)
+{
+    Map used = {0};
+    for (int i = 0; i < loader->complaints.used.count; i++) map_put(loader->arena, &used, loader->complaints.used.data[i]->name, loader);
+    return used;
+}
+
 static void report_missing(Loader *loader, Diagnostics *diags)
 {
     enum { SEARCHED = 60 };
@@ -231,9 +238,12 @@ static void report_missing(Loader *loader, Diagnostics *diags)
     if (!c->missing.count) return;
     Diagnostic *diag = diag_error(diags, GM125, (Place){0}, "%s lacks %d of the %d tensors that %s needs", loader->archive->path, c->missing.count,
                                   loader->module->weights.count, loader->module->name);
-    int count = loader->archive->tensors.count;
-    const char **names = arena_new_array(loader->arena, const char *, count + 1);
-    for (int i = 0; i < count; i++) names[i] = loader->archive->tensors.data[i]->name;
+    /* Only names that nothing else uses are suggested. */
+    Map used = used_names(loader);
+    int count = 0;
+    const char **names = arena_new_array(loader->arena, const char *, loader->archive->tensors.count + 1);
+    for (int i = 0; i < loader->archive->tensors.count; i++)
+        if (!map_get(&used, loader->archive->tensors.data[i]->name)) names[count++] = loader->archive->tensors.data[i]->name;
     for (int i = 0; i < c->missing.count; i++) {
         const Complaint *complaint = &c->missing.data[i];
         const char *near = i < SEARCHED ? nearest_name(complaint->help, names, count) : NULL;
@@ -264,8 +274,7 @@ static void report_complaints(Loader *loader, Diagnostics *diags)
 static void report_left_over(Loader *loader, Diagnostics *diags)
 {
     enum { SHOWN = 8 };
-    Map used = {0};
-    for (int i = 0; i < loader->complaints.used.count; i++) map_put(loader->arena, &used, loader->complaints.used.data[i]->name, loader);
+    Map used = used_names(loader);
     Diagnostic *diag = NULL;
     int count = 0;
     for (int i = 0; i < loader->archive->tensors.count; i++) {
@@ -415,6 +424,7 @@ static WeightValues *load(Loader *loader, Arena *arena, Diagnostics *diags)
     int errors = diags->error_count;
     if (resolve(loader, binding, diags) > 0) {
         report_complaints(loader, diags);
+        if (!diags->count) return NULL;
         if (binding && !loader->request->bind) diag_help(diags->list[diags->count - 1], "binding %s was tried, because it is the only one; without it still more is missing", binding);
         if (!loader->request->bind) suggest_binding(loader, &names, diags);
         return NULL;
