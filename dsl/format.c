@@ -5,6 +5,7 @@
 #include "dsl/format.h"
 
 #include "dsl/ast_build.h"
+#include "dsl/format_align.h"
 #include "dsl/tokens.h"
 #include "parser.h"
 #include "support/bug.h"
@@ -41,6 +42,8 @@ typedef struct {
     int next_comment;
     size_t last_end;       /* end of the last word or comment written, in the source */
     bool after_comment, at_begin, after_brace;
+    AlignLines lines;      /* of the output */
+    int line_brackets;     /* open brackets and braces of the current line */
 } Formatter;
 
 /* ---- what the tree tells: where statements begin ---- */
@@ -234,6 +237,8 @@ static void new_line(Formatter *f, int indent)
     f->at_begin = false;
     f->column = 0;
     f->indent = indent;
+    f->line_brackets = 0;
+    list_push(f->arena, &f->lines, (AlignLine){.begin = f->out.length, .indent = indent});
     for (int i = 0; i < indent; i++) put(f, " ", 1);
 }
 
@@ -263,6 +268,16 @@ static int indent_of(const Formatter *f, int i)
     return continued_indent(f, f->tokens[i].kind);
 }
 
+/* Notes a separator that stands next in the output. `usual`: the spaces that it has anyway. */
+static void note_separator(Formatter *f, AlignKind kind, size_t begin, int usual)
+{
+    if (f->lines.count == 0) return;
+    AlignLine *line = &f->lines.data[f->lines.count - 1];
+    if (line->at[kind]) return;
+    line->at[kind] = f->out.length;
+    line->wide[kind] = begin - f->last_end > (size_t)usual;
+}
+
 /* Writes the comments that stand before token i (f->count: the rest). */
 static void put_comments(Formatter *f, int i)
 {
@@ -275,6 +290,7 @@ static void put_comments(Formatter *f, int i)
         bool trailing = !f->at_begin && !f->after_comment && !line_end_between(f, f->last_end, comment.begin);
         if (trailing) {
             put(f, "  ", 2);
+            note_separator(f, ALIGN_COMMENT, comment.begin, 2);
         } else {
             bool between = i >= f->count || f->starts_here[i] || f->tokens[i].kind == '}';
             if (between) blank_line(f, comment.begin);
@@ -322,6 +338,25 @@ static void note_bracket(Formatter *f, int i)
     if (kind == '}' && !f->in_line[i]) f->depth--;
 }
 
+/* The separators of a statement that may stand in a column: outside brackets and bodies. */
+static void note_token(Formatter *f, int i)
+{
+    int kind = f->tokens[i].kind;
+    if (f->line_brackets == 0 && kind == '=') note_separator(f, ALIGN_EQUALS, f->tokens[i].begin, 1);
+    if (f->line_brackets == 0 && kind == '~') note_separator(f, ALIGN_INITIAL, f->tokens[i].begin, 1);
+    if (f->line_brackets == 0 && kind == GM_TOKEN_FOR && !f->in_path_word[i]) note_separator(f, ALIGN_BOUNDS, f->tokens[i].begin, 1);
+    if (kind == '(' || kind == '[' || kind == '{') f->line_brackets++;
+    if (kind == ')' || kind == ']' || kind == '}') f->line_brackets--;
+}
+
+/* A line stands alone when it begins a statement, and so does what follows it; a line that goes on takes no part. */
+static void finish_line(Formatter *f, bool goes_on)
+{
+    if (f->lines.count == 0 || !goes_on) return;
+    AlignLine *line = &f->lines.data[f->lines.count - 1];
+    for (int k = 0; k < ALIGN_COMMENT; k++) line->at[k] = 0;
+}
+
 static void put_tokens(Formatter *f)
 {
     int wrap = -1;
@@ -334,15 +369,22 @@ static void put_tokens(Formatter *f)
             if (joined) {
                 put(f, " ", 1);
             } else {
+                size_t length = f->out.length;
+                bool goes_on = !f->starts_here[i] && token->kind != '}';
                 if (f->starts_here[i]) blank_line(f, token->begin);
                 if (f->starts_here[i]) f->open.count = 0;
+                finish_line(f, goes_on);
+                bool adjacent = f->out.length == length;
                 new_line(f, indent_of(f, i));
+                f->lines.data[f->lines.count - 1].alone = adjacent && f->starts_here[i];
+                f->line_brackets = goes_on ? 1 : 0;
                 wrap = measure(f, i, f->column, &wrap) > WIDTH ? wrap : -1;
             }
         } else if (space_before(f, i)) {
             put(f, " ", 1);
         }
         note_bracket(f, i);
+        note_token(f, i);
         put(f, f->source->text + token->begin, token->end - token->begin);
         f->last_end = token->end;
         f->after_comment = false;
@@ -388,6 +430,7 @@ char *ast_format(Arena *arena, const AstFile *file)
     classify(&f);
     find_lines(&f);
     put_tokens(&f);
+    f.out = align_lines(arena, &f.out, &f.lines);
     check_kept(&f);
     return arena_strndup(arena, text_string(&f.out), f.out.length);
 }
