@@ -4,7 +4,7 @@
  *   for batch, outer n, column block (its columns stay in the caches), outer m, row tile: one tile
  *
  * Tile heights are balanced: M rows are cut into the fewest tiles that registers allow, whose heights differ by at most one, so there are
- * two micro-kernels at most, and two more for the columns left over at the edge. Every result element is computed by the same code
+ * two micro-kernels at most, and two more for the columns left over at the edge, cut for themselves. Every result element is computed by the same code
  * whatever the number of tasks or threads. */
 #include "loop/tile.h"
 
@@ -12,24 +12,34 @@
 #include "support/bug.h"
 
 /* --- geometry ------------------------------------------------------------------------------------------------------ */
-/* Rows and vectors of a tile: many accumulators hide the latency of multiply-adds, and each load should feed several of them.
- * Few rows take more vectors. */
-static void choose_tile(const Target *target, int64_t rows, int64_t vectors, int *most_rows, int *width)
+/* The most rows of a tile of `width` vectors: accumulators, one register a column vector, one for a row's scalar. */
+static int most_rows(const Target *target, int width)
 {
+    static const int wide[] = {0, 14, 14, 9, 7, 5, 4, 3, 2}, narrow[] = {0, 12, 6, 3, 2, 1, 1, 1, 1}, plain[] = {0, 6, 4, 3, 3, 1, 1, 1, 1};
+    return (target->registers >= 32 ? wide : target->lanes > 1 ? narrow : plain)[width];
+}
+
+/* Vectors of a tile: many accumulators hide the latency of multiply-adds, and each load should feed several of them. Few rows take
+ * more vectors. */
+static int choose_width(const Target *target, int64_t rows, int64_t vectors)
+{
+    int width = 4;
     if (target->registers >= 32) {
-        *width = rows >= 5 ? 2 : rows >= 3 ? 4 : 8;
-        *most_rows = *width == 2 ? 14 : *width == 4 ? 6 : 2;
-    } else if (target->lanes > 1) {
-        *width = rows >= 4 ? 2 : rows >= 2 ? 4 : 8;
-        *most_rows = *width == 2 ? 6 : *width == 4 ? 3 : 1;
-        if (rows == 3) *width = 3;
-    } else {
-        *width = 4;
-        *most_rows = 3;
-    }
-    while (*width > vectors) *width = *width > 4 ? 4 : *width > 2 ? 2 : 1;
-    if (*width == 1 && target->registers >= 32) *most_rows = 14;
-    if (*width == 1 && target->registers < 32) *most_rows = target->lanes > 1 ? 8 : 6;
+        width = rows >= 3 ? 4 : 8;
+        if (rows >= 5 && vectors % 4 != 0 && vectors < 8) width = vectors % 2 == 0 ? 2 : vectors == 3 ? 3 : 4;
+    } else if (target->lanes > 1)
+        width = rows >= 4 ? 2 : rows == 3 ? 3 : rows == 2 ? 4 : 8;
+    while (width > vectors) width = width > 4 ? 4 : width > 2 ? 2 : 1;
+    return width;
+}
+
+Cut cut_rows(const Target *target, int64_t rows, int width)
+{
+    int most = most_rows(target, width);
+    Cut cut = {.tiles = (rows + most - 1) / most};
+    cut.height = (int)((rows + cut.tiles - 1) / cut.tiles);
+    cut.tall = rows - cut.tiles * (cut.height - 1);
+    return cut;
 }
 
 static const Index *longest(Index *const *indices, int count)
@@ -43,16 +53,14 @@ static const Index *longest(Index *const *indices, int count)
 static void choose_geometry(const Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
-    int lanes = l->target->lanes, most_rows = 1;
+    int lanes = l->target->lanes;
     t->row = longest(c->m, c->m_count);
     t->column = c->n[c->n_count - 1];
     t->rows = t->row ? t->row->extent : 1;
     t->columns = t->column->extent;
     int64_t vectors = (t->columns + lanes - 1) / lanes;
-    choose_tile(l->target, t->rows, vectors, &most_rows, &t->width);
-    t->row_tiles = (t->rows + most_rows - 1) / most_rows;
-    t->height = (int)((t->rows + t->row_tiles - 1) / t->row_tiles);
-    t->tall = t->rows - t->row_tiles * (t->height - 1);
+    t->width = choose_width(l->target, t->rows, vectors);
+    t->cut = cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;
     t->full_blocks = t->columns / block;
     t->rest = (int)(t->columns - t->full_blocks * block);
@@ -81,8 +89,8 @@ static void choose_tasks(const Lowering *l, Tiling *t)
     if (l->kernel->kernel->serial || work < LEAST_TASK_WORK) return;
     for (int64_t b = 1; b <= most && b <= t->batches; b++)
         for (int64_t n = 1; b * n <= most && n <= t->blocks; n++)
-            for (int64_t m = 1; b * n * m <= most && m <= t->row_tiles; m++) {
-                int64_t load = ((t->batches + b - 1) / b) * ((t->blocks + n - 1) / n) * ((t->row_tiles + m - 1) / m);
+            for (int64_t m = 1; b * n * m <= most && m <= t->cut.tiles; m++) {
+                int64_t load = ((t->batches + b - 1) / b) * ((t->blocks + n - 1) / n) * ((t->cut.tiles + m - 1) / m);
                 /* Among equals the one with the fewest row groups: each group reads all columns again. */
                 if (load > best || (load == best && m >= t->tile_tasks)) continue;
                 best = load;
@@ -122,7 +130,8 @@ static Value *part_of_task(Lowering *l, int64_t below, int64_t count)
 /* --- loops --------------------------------------------------------------------------------------------------------- */
 typedef struct {
     Tiling *tiling;
-    Range batches, blocks, tiles;
+    Range batches, blocks;
+    Value *tile_part; /* this task's number among those that share the row tiles */
 } Nest;
 
 static Value *larger(Lowering *l, Value *a, Value *b)
@@ -136,22 +145,22 @@ static Value *smaller(Lowering *l, Value *a, Value *b)
 }
 
 /* Tiles [from, to) of one height; the first of that kind is number `first`, at row `start`. */
-static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Value *from, Value *to, int64_t first, int64_t start)
+static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Range range, int64_t first, int64_t start)
 {
     Builder *build = l->build;
     int64_t begin = 0, end = 0;
-    bool known = value_is_int(from, &begin) && value_is_int(to, &end);
+    bool known = value_is_int(range.from, &begin) && value_is_int(range.to, &end);
     if (known && begin >= end) return;
     Tiling *t = nest->tiling;
     Statement *loop = NULL;
     if (known && end == begin + 1) scope_push(l, NULL);
-    else loop = loop_open(l, "tile", from, to, 1);
-    Value *number = loop ? loop_variable(l, loop) : from;
+    else loop = loop_open(l, "tile", range.from, range.to, 1);
+    tile->number = loop ? loop_variable(l, loop) : range.from;
+    tile->row_level = scope_level(l);
     if (t->row) {
-        Value *row = build_scaled(build, number, tile->height, start - first * tile->height);
+        Value *row = build_scaled(build, tile->number, tile->height, start - first * tile->height);
         tile->row = scope_settle(l, (Lowered){row, loop ? scope_level(l) : 0}, t->row->name).value;
     }
-    tile->row_level = scope_level(l);
     lower_tile(l, tile);
     if (loop) loop_close(l, loop);
     else scope_pop(l);
@@ -159,13 +168,13 @@ static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Value *from, Value *t
 
 static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
 {
-    Builder *build = l->build;
-    Tiling *t = nest->tiling;
-    Value *edge = build_int(build, t->tall);
-    tile->height = t->height;
-    tile_loop(l, nest, tile, nest->tiles.from, smaller(l, nest->tiles.to, edge), 0, 0);
-    tile->height = t->height - 1;
-    if (t->tall < t->row_tiles) tile_loop(l, nest, tile, larger(l, nest->tiles.from, edge), nest->tiles.to, t->tall, t->tall * t->height);
+    const Cut *cut = &tile->cut;
+    Value *edge = build_int(l->build, cut->tall);
+    Range range = task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
+    tile->height = cut->height;
+    tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
+    tile->height = cut->height - 1;
+    if (cut->tall < cut->tiles) tile_loop(l, nest, tile, (Range){larger(l, range.from, edge), range.to}, cut->tall, cut->tall * cut->height);
 }
 
 static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
@@ -184,6 +193,7 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
 static void column_block(Lowering *l, Nest *nest, Value *column, int column_level, int width, int part)
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
+    tile.cut = width == nest->tiling->width ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
     tile_columns(l, &tile);
     outer_rows(l, nest, &tile, 0);
 }
@@ -291,10 +301,9 @@ bool lower_contraction(Lowering *l)
     choose_tasks(l, &tiling);
     l->kernel->tasks = tiling.batch_tasks * tiling.block_tasks * tiling.tile_tasks;
     Nest nest = {.tiling = &tiling};
-    Value *tile_part = part_of_task(l, 1, tiling.tile_tasks);
+    nest.tile_part = part_of_task(l, 1, tiling.tile_tasks);
     Value *block_part = part_of_task(l, tiling.tile_tasks, tiling.block_tasks);
     Value *batch_part = part_of_task(l, tiling.tile_tasks * tiling.block_tasks, tiling.batch_tasks);
-    nest.tiles = task_range(l, tile_part, tiling.row_tiles, tiling.tile_tasks, "tile");
     nest.blocks = task_range(l, block_part, tiling.blocks, tiling.block_tasks, "block");
     nest.batches = task_range(l, batch_part, tiling.batches, tiling.batch_tasks, "batch");
     batches(l, &nest);

@@ -117,6 +117,65 @@ static int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
     return count;
 }
 
+/* --- prefetching --------------------------------------------------------------------------------------------------- */
+enum { WORTH_PREFETCHING = 64, LINE_BYTES = 64, LINE_FLOATS = 16 };
+
+static int64_t reduction_count(const Contraction *c)
+{
+    int64_t count = 1;
+    for (int k = 0; k < c->k_count; k++) count *= c->k[k]->extent;
+    return count;
+}
+
+static void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
+{
+    Statement *statement = build_statement(l->build, LOOP_PREFETCH);
+    statement->buffer = buffer;
+    statement->subscript = subscript;
+}
+
+/* The lines that the tile will write. */
+static void prefetch_result(Lowering *l, const Tile *tile)
+{
+    const Tiling *t = tile->tiling;
+    const Equation *equation = l->equation;
+    const Access *access = find_access(l, equation->result);
+    if (l->target->lanes == 1 || reduction_count(t->contraction) < WORTH_PREFETCHING) return;
+    for (int r = 0; r < tile->height; r++) {
+        scope_push(l, NULL);
+        if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
+        scope_bind(l, t->column, tile->column, tile->column_level, 0);
+        Address address = {0};
+        for (int axis = 0; axis < equation->rank; axis++)
+            if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
+        scope_pop(l);
+        for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
+            prefetch(l, access->buffer, address_value(l, &address));
+    }
+}
+
+/* The next block of panels comes while this one is used: each tile fetches its share, one address a step of the reduction. Returns the
+ * address at step 0 and what a step adds, or a step of 0: not worth it. */
+static Value *next_panels(Lowering *l, const Tile *tile, int64_t *step)
+{
+    const Tiling *t = tile->tiling;
+    const Contraction *c = t->contraction;
+    int64_t count = reduction_count(c), block = (int64_t)tile->width * l->target->lanes;
+    *step = (block + tile->cut.tiles - 1) / tile->cut.tiles;
+    bool whole = block % t->panel == 0 || t->panel % block == 0;
+    if (l->target->lanes == 1 || !c->panels || !whole || tile->part || count < WORTH_PREFETCHING || *step > LINE_FLOATS) {
+        *step = 0;
+        return NULL;
+    }
+    Address next = tile->columns;
+    next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
+    /* Blocks of part of a panel share the next one. */
+    for (int k = 0; k < next.count; k++)
+        if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
+    address_add_term(&next, tile->number, count * *step, tile->row_level);
+    return scope_settle(l, (Lowered){address_value(l, &next), scope_level(l)}, "next").value;
+}
+
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
 /* One step of the reduction: every row's scalar times every vector of columns. */
 static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns)
@@ -147,7 +206,7 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
 }
 
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *steps,
-                        int count)
+                        int count, Value *next, int64_t next_step)
 {
     if (count == 0) {
         multiply_add(l, tile, registers, rows, columns);
@@ -158,7 +217,10 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     Address inner_rows = *rows, inner_columns = *columns;
     address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
     address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1);
+    if (next && count == 1)
+        prefetch(l, find_access(l, tile->tiling->contraction->columns->tensor)->buffer,
+                 build_add(build, next, build_mul(build, loop_variable(l, loop), build_int(build, next_step))));
+    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, next, next_step);
     loop_close(l, loop);
 }
 
@@ -277,7 +339,10 @@ void lower_tile(Lowering *l, Tile *tile)
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++)
             registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), build_number(build, builder_vector_type(build), 0));
-    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count);
+    int64_t next_step = 0;
+    Value *next = step_count == 1 ? next_panels(l, tile, &next_step) : NULL;
+    prefetch_result(l, tile);
+    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count, next, next_step);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
     int outer_floor = l->vector_floor;

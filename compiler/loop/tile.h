@@ -4,6 +4,13 @@
 
 #include "loop/lowering.h"
 
+/* Rows cut into tiles of two heights. */
+typedef struct {
+    int height;                /* rows of the taller tiles; the others have one less */
+    int64_t tiles, tall;       /* all, and the taller ones, which come first */
+} Cut;
+Cut cut_rows(const Target *target, int64_t rows, int width);
+
 /* How a contraction is cut into tiles. */
 typedef struct {
     const Contraction *contraction;
@@ -11,8 +18,7 @@ typedef struct {
     const Index *row, *column; /* the two that tiles run along; row NULL: a single row */
     int64_t rows, columns;     /* their extents */
     int width;                 /* vectors of a tile */
-    int height;                /* rows of the taller tiles; the others have one less */
-    int64_t row_tiles, tall;   /* all, and the taller ones, which come first */
+    Cut cut;                   /* for that width */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
     int64_t batches, batch_tasks, block_tasks, tile_tasks;
@@ -22,6 +28,8 @@ typedef struct {
     const Tiling *tiling;
     Value *column, *row;       /* the first column and row: constants or variables */
     int column_level, row_level; /* scopes that know them */
+    Cut cut;
+    Value *number;             /* of the tile among the rows: constant or variable, known at row_level */
     int width, height;         /* vectors, rows */
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
