@@ -37,25 +37,11 @@ typedef struct {
     const char **inputs, **outputs;             /* as parameters of run */
     const char **input_macros, **output_macros; /* GMLP_S16_PIXELS */
     const char **statics;   /* one for each plan->statics */
-    bool helpers[HELPER_COUNT];
+    enum { USED_BY_SCALARS = 1, USED_BY_VECTORS = 2 } helpers[HELPER_COUNT]; /* which forms call it */
     bool uses_math;         /* INFINITY or NAN stands in the text */
 } Emitter;
 
-const char *element_c_type(ElementType type);                    /* "float" */
-int64_t port_bytes(const Tensor *tensor);                        /* dense */
-int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
-const char *c_float(Emitter *emitter, double number);
-
-/* helpers.c */
-void print_c_helpers(const Emitter *emitter, Writer *writer);
-const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
-
-/* kernel.c: element functions and kernels of one form. */
-void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer);
-void print_c_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
-const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM_AVX512 ", or "" */
-
-/* value.c: see there. */
+/* One function being printed. */
 typedef struct {
     Emitter *emitter;
     const LoopForm *form;
@@ -69,6 +55,23 @@ typedef struct {
     bool (*used)[FUNCTION_COUNT];    /* which of those were called: two rows */
     bool task_used, status_used;
 } KernelPrinter;
+
+const char *element_c_type(ElementType type);                    /* "float" */
+int64_t port_bytes(const Tensor *tensor);                        /* dense */
+int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
+const char *c_float(Emitter *emitter, double number);
+
+/* helpers.c */
+void helper_use(KernelPrinter *printer, Helper helper);
+void print_c_helpers(const Emitter *emitter, Writer *writer);
+const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
+
+/* kernel.c: element functions and kernels of one form. */
+void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer);
+void print_c_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
+const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM_AVX512 ", or "" */
+
+/* value.c */
 const char *value_text(KernelPrinter *printer, const Value *value);
 const char *addend_text(KernelPrinter *printer, const Value *value); /* fit to stand after a + */
 const char *value_c_type(const KernelPrinter *printer, ValueType type);
@@ -90,7 +93,7 @@ void print_c_header(const Emitter *emitter, Writer *writer);
 const char *run_parameters(const Emitter *emitter);
 const char *run_names(const Emitter *emitter);
 
-/* The place of a step or equation: "gmlp.gm:12". */
+/* The place of a step or equation: "model.gm:12". */
 const char *place_text(Arena *arena, Place place);
 
 #endif
