@@ -53,7 +53,15 @@ static bool invert(Module *module, const Equation *producer, const Expr *read, S
     for (int i = 0; i < *count; i++) /* an index on two axes can't be inverted */
         for (int j = 0; j < i; j++)
             if (map[i].index == map[j].index) return false;
-    return *count == producer->free_count;
+    int named = *count;
+    for (int i = 0; i < producer->free_count; i++) { /* an index of one value may have left the left side */
+        int k = 0;
+        while (k < named && map[k].index != producer->free[i]) k++;
+        if (k < named) continue;
+        if (producer->free[i]->extent > 1 || *count == MAX_RANK * 2) return false;
+        map[(*count)++] = (Substitution){producer->free[i], expr_int(module, 0)};
+    }
+    return true;
 }
 
 /* --- inlining ----------------------------------------------------------------------------------------------------- */

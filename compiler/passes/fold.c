@@ -139,12 +139,20 @@ enum { MAX_FACTORS = 16 };
 typedef struct {
     Expr *factors[MAX_FACTORS];
     int count;
+    bool divided; /* some factor was a divisor */
 } Factors;
 
-static bool collect_factors(Expr *expr, Factors *factors)
+/* A weight-only divisor becomes the factor 1 / divisor. */
+static bool collect_factors(Module *module, Expr *expr, Factors *factors)
 {
+    if (expr->kind == EXPR_APPLY && expr->function == FN_DIV && is_weight_only(expr->args[1]) && !is_weight_only(expr->args[0])) {
+        if (!collect_factors(module, expr->args[0], factors) || factors->count == MAX_FACTORS) return false;
+        factors->divided = true;
+        factors->factors[factors->count++] = expr_apply(module, FN_DIV, expr_number(module, 1, false, expr->place), expr->args[1], NULL, expr->place);
+        return true;
+    }
     if (expr->kind == EXPR_APPLY && expr->function == FN_MUL && !expr->integer)
-        return collect_factors(expr->args[0], factors) && collect_factors(expr->args[1], factors);
+        return collect_factors(module, expr->args[0], factors) && collect_factors(module, expr->args[1], factors);
     if (factors->count == MAX_FACTORS) return false;
     factors->factors[factors->count++] = expr;
     return true;
@@ -159,7 +167,7 @@ static Expr *product(Module *module, Expr *a, Expr *b)
 static Expr *fold_product(Folder *folder, Expr *expr)
 {
     Factors factors = {0};
-    if (!collect_factors(expr, &factors)) return NULL;
+    if (!collect_factors(folder->module, expr, &factors)) return NULL;
     Expr *weights = NULL, *rest = NULL;
     int count = 0;
     for (int i = 0; i < factors.count; i++) {
@@ -169,7 +177,7 @@ static Expr *fold_product(Folder *folder, Expr *expr)
         else rest = product(folder->module, rest, factor);
         count += weight;
     }
-    if (count < 2 || !rest || !is_part(weights)) return NULL;
+    if ((count < 2 && !factors.divided) || !rest || !is_part(weights)) return NULL;
     Expr *read = folded_part(folder, weights);
     return read ? product(folder->module, fold_expr(folder, rest), read) : NULL;
 }
@@ -198,7 +206,7 @@ static Expr *fold_expr(Folder *folder, Expr *expr)
     Expr *result = node_map_get(&folder->done, expr, NULL);
     if (result) return result;
     if (is_part(expr)) result = folded_part(folder, expr);
-    else if (expr->kind == EXPR_APPLY && expr->function == FN_MUL && !expr->integer) result = fold_product(folder, expr);
+    else if (expr->kind == EXPR_APPLY && (expr->function == FN_MUL || expr->function == FN_DIV) && !expr->integer) result = fold_product(folder, expr);
     if (!result) result = fold_children(folder, expr);
     node_map_put(&folder->done, expr, result);
     return result;

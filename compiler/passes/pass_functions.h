@@ -8,6 +8,7 @@ void pass_simplify(Module *module, Diagnostics *diags);
 void pass_normal(Module *module, Diagnostics *diags);
 void pass_views(Module *module, Diagnostics *diags);
 void pass_split(Module *module, Diagnostics *diags);
+void pass_tables(Module *module, Diagnostics *diags);
 void pass_fold(Module *module, Diagnostics *diags);
 void pass_fuse(Module *module, Diagnostics *diags);
 void pass_cleanup(Module *module, Diagnostics *diags);

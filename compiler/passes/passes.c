@@ -13,7 +13,7 @@ const Pass pass_table[] = {
     {"normal",   "one reduction an equation, factors moved out of sums",                      pass_normal},
     {"views",    "read through slices, transpositions, splits and concatenations",           pass_views},
     {"split",    "split indices used through // and % so that addresses become linear",      pass_split},
-    {"tables",   "simplify once more, now that views are read through",                      pass_simplify},
+    {"tables",   "simplify once more, now that views are read through",                      pass_tables},
     {"fold",     "turn what depends on weights alone into packing",                          pass_fold},
     {"fuse",     "inline maps into their readers, attach epilogues to reductions",           pass_fuse},
     {"cleanup",  "drop dead equations and tensors",                                          pass_cleanup},

@@ -1,4 +1,4 @@
-/* Pass simplify: index arithmetic, constants, tables known now, dead code.
+/* Passes simplify and tables: index arithmetic, constants, tables known now, dead code.
  * In: any module.  Out: the same values; equations that depend on nothing but numbers are constant tensors (f32 rounded once). */
 #include "equation/index.h"
 #include "equation/program.h"
@@ -29,7 +29,7 @@ static Expr *fold_apply(Module *module, Expr *node)
     if ((node->function == FN_ADD || node->function == FN_SUB) && is_number(b, 0) && !a->integer) return a;
     if (node->function == FN_MUL && is_number(a, 1) && !b->integer) return b;
     if ((node->function == FN_MUL || node->function == FN_DIV) && is_number(b, 1) && !a->integer) return a;
-    if (node->function == FN_DIV && b->kind == EXPR_NUMBER && b->number != 0 && isfinite(1 / b->number) && !a->integer)
+    if (node->function == FN_DIV && b->kind == EXPR_NUMBER && b->number != 0 && isfinite(1 / b->number))
         return expr_apply(module, FN_MUL, a, expr_number(module, 1 / b->number, false, b->place), NULL, node->place);
     return node;
 }
@@ -72,12 +72,12 @@ static void inspect(Expr *node, void *context)
     if (node->kind == EXPR_APPLY && function_table[node->function].kind == FUNCTION_REAL) known->plain = false;
 }
 
-static bool is_table(const Equation *equation)
+static bool is_table(const Equation *equation, bool plain_too)
 {
     Known known = {true, true, 0};
     if (equation->result->output_name) return false;
     expr_walk(equation->value, inspect, &known);
-    return known.known && !(known.plain && known.nodes <= 12);
+    return known.known && (plain_too || !known.plain || known.nodes > 12);
 }
 
 static void store_table(Module *module, const Equation *equation, Arena *scratch)
@@ -94,7 +94,7 @@ static void store_table(Module *module, const Equation *equation, Arena *scratch
 }
 
 /* A tensor becomes a constant when everything that writes it is known; its equations then go. */
-static void fold_tables(Module *module)
+static void fold_tables(Module *module, bool plain_too)
 {
     Arena *links_arena = arena_new(), *scratch = arena_new();
     Links *links = links_new(links_arena, module);
@@ -102,7 +102,7 @@ static void fold_tables(Module *module)
     for (int i = 0; i < module->equations.count; i++) {
         Equation *equation = module->equations.data[i];
         Tensor *tensor = equation->result;
-        if (!is_table(equation) || links->tensors[tensor->id].writers > 1) { /* collected tables are rare: computed at run time */
+        if (!is_table(equation, plain_too) || links->tensors[tensor->id].writers > 1) { /* collected tables are rare: computed at run time */
             module->equations.data[kept++] = equation;
             continue;
         }
@@ -165,9 +165,8 @@ static void merge_tables(Module *module)
     arena_free(scratch);
 }
 
-void pass_simplify(Module *module, Diagnostics *diags)
+static void simplify(Module *module, bool plain_too)
 {
-    (void)diags;
     remove_dead(module);
     for (int i = 0; i < module->equations.count; i++) {
         Equation *equation = module->equations.data[i];
@@ -175,7 +174,20 @@ void pass_simplify(Module *module, Diagnostics *diags)
         equation->value = expr_rewrite(module, index_simplify(module, equation->value), fold_node, NULL);
         if (!element_type_is_integer(equation->result->type) && equation->value->kind == EXPR_NUMBER) equation->value = expr_real(module, equation->value);
     }
-    fold_tables(module);
+    fold_tables(module, plain_too);
     merge_tables(module);
     remove_dead(module);
+}
+
+void pass_simplify(Module *module, Diagnostics *diags)
+{
+    (void)diags;
+    simplify(module, false);
+}
+
+/* After views: what is known and was not read through is a table too. */
+void pass_tables(Module *module, Diagnostics *diags)
+{
+    (void)diags;
+    simplify(module, true);
 }
