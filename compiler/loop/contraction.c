@@ -15,7 +15,7 @@
 /* The most rows of a tile of `width` vectors: accumulators, one register a column vector, one for a row's scalar. */
 static int most_rows(const Target *target, int width)
 {
-    static const int wide[] = {0, 14, 14, 9, 7, 5, 4, 3, 2}, narrow[] = {0, 12, 6, 3, 2, 1, 1, 1, 1}, plain[] = {0, 6, 4, 3, 3, 1, 1, 1, 1};
+    static const int wide[] = {0, 14, 14, 9, 6, 5, 4, 3, 2}, narrow[] = {0, 12, 6, 3, 2, 1, 1, 1, 1}, plain[] = {0, 6, 4, 3, 3, 1, 1, 1, 1};
     return (target->registers >= 32 ? wide : target->lanes > 1 ? narrow : plain)[width];
 }
 
@@ -155,10 +155,11 @@ static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Range range, int64_t 
     Statement *loop = NULL;
     if (known && end == begin + 1) scope_push(l, NULL);
     else loop = loop_open(l, "tile", range.from, range.to, 1);
-    tile->number = loop ? loop_variable(l, loop) : range.from;
+    Value *number = loop ? loop_variable(l, loop) : range.from;
     tile->row_level = scope_level(l);
+    tile->number = build_sub(build, number, tile->first);
     if (t->row) {
-        Value *row = build_scaled(build, tile->number, tile->height, start - first * tile->height);
+        Value *row = build_scaled(build, number, tile->height, start - first * tile->height);
         tile->row = scope_settle(l, (Lowered){row, loop ? scope_level(l) : 0}, t->row->name).value;
     }
     lower_tile(l, tile);
@@ -172,6 +173,7 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
     Value *edge = build_int(l->build, cut->tall);
     Range range = task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
     tile->height = cut->height;
+    tile->first = range.from;
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
     if (cut->tall < cut->tiles) tile_loop(l, nest, tile, (Range){larger(l, range.from, edge), range.to}, cut->tall, cut->tall * cut->height);

@@ -161,7 +161,8 @@ static Value *next_panels(Lowering *l, const Tile *tile, int64_t *step)
     const Tiling *t = tile->tiling;
     const Contraction *c = t->contraction;
     int64_t count = reduction_count(c), block = (int64_t)tile->width * l->target->lanes;
-    *step = (block + tile->cut.tiles - 1) / tile->cut.tiles;
+    int64_t tiles = tile->cut.tiles / t->tile_tasks;
+    *step = tiles > 0 ? (block + tiles - 1) / tiles : LINE_FLOATS + 1;
     bool whole = block % t->panel == 0 || t->panel % block == 0;
     if (l->target->lanes == 1 || !c->panels || !whole || tile->part || count < WORTH_PREFETCHING || *step > LINE_FLOATS) {
         *step = 0;
@@ -172,8 +173,9 @@ static Value *next_panels(Lowering *l, const Tile *tile, int64_t *step)
     /* Blocks of part of a panel share the next one. */
     for (int k = 0; k < next.count; k++)
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
-    address_add_term(&next, tile->number, count * *step, tile->row_level);
-    return scope_settle(l, (Lowered){address_value(l, &next), scope_level(l)}, "next").value;
+    Value *share = build_mul(l->build, tile->number, build_int(l->build, count * *step));
+    Value *start = build_add(l->build, address_value(l, &next), share);
+    return scope_settle(l, (Lowered){start, scope_level(l)}, "next").value;
 }
 
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
