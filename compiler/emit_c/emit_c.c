@@ -175,7 +175,8 @@ static void print_c_prologue(const Emitter *emitter, Writer *writer, bool forms_
     writer_directive(writer, "#include <string.h>");
     writer_blank(writer);
     if (!emitter->x86) return;
-    writer_directive(writer, "#if !defined(GM_X86) && defined(__x86_64__) && defined(__GNUC__)");
+    if (forms_elsewhere) writer_comment(writer, "GM_PORTABLE, defined, leaves out all but the scalar form.");
+    writer_directive(writer, "#if !defined(GM_X86) && !defined(GM_PORTABLE) && defined(__x86_64__) && defined(__GNUC__)");
     writer_directive(writer, "#define GM_X86");
     writer_directive(writer, "#endif");
     writer_directive(writer, "#if defined(GM_X86)");

@@ -44,6 +44,11 @@ static const char root_plain[] = "static inline float gm_sqrt(float a)\n{\n    r
 static const char root_x86[] = "static inline float gm_sqrt(float a)\n{\n#if defined(GM_X86)\n"
                                "    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(a)));\n#else\n    return sqrtf(a);\n#endif\n}\n";
 
+void helper_use(KernelPrinter *printer, Helper helper)
+{
+    printer->emitter->helpers[helper] |= printer->form->target->lanes > 1 ? USED_BY_VECTORS : USED_BY_SCALARS;
+}
+
 void print_c_helpers(const Emitter *emitter, Writer *writer)
 {
     bool any = false;
@@ -52,7 +57,8 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
         if (!emitter->helpers[helper]) continue;
         any = true;
         /* Guarded, so that two generated files may stand in one translation unit. */
-        writer_directive(writer, "#ifndef GM_HELPER_%s", helper_table[i].name);
+        bool vectors = emitter->helpers[helper] == USED_BY_VECTORS;
+        writer_directive(writer, "#if %s!defined(GM_HELPER_%s)", vectors ? "defined(GM_X86) && " : "", helper_table[i].name);
         writer_directive(writer, "#define GM_HELPER_%s", helper_table[i].name);
         writer_text(writer, helper == HELPER_SQRT ? (emitter->x86 ? root_x86 : root_plain) : helper_table[i].text);
         writer_directive(writer, "#endif");

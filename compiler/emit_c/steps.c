@@ -63,7 +63,8 @@ static const char *argument_address(const Steps *steps, const CallArgument *argu
     if (!bytes && !moves.length) return base;
     const char *qualifier = written ? "" : "const ";
     if (!bytes) base = arena_printf(arena, "(%sunsigned char *)%s", qualifier, base);
-    return arena_printf(arena, "(%s%s *)(%svoid *)(%s%s)", qualifier, element_c_type(tensor->type), qualifier, base, text_string(&moves));
+    return arena_printf(arena, "(%s%s *)%s%s%s%s", qualifier, element_c_type(tensor->type), moves.length ? "(" : "", base, text_string(&moves),
+                        moves.length ? ")" : "");
 }
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
@@ -112,6 +113,7 @@ static void print_steps(Steps *steps, Step *const *list, int count)
         if (steps->depth == MAX_TURNS) bug("steps are nested more than %d deep", MAX_TURNS);
         const char *turn = steps->depth ? arena_printf(steps->emitter->arena, "turn_%d", steps->depth) : "turn";
         steps->turns[steps->depth++] = turn;
+        writer_comment(writer, arena_printf(steps->emitter->arena, "%" PRId64 " times; the comments are those of the first turn", step->count));
         writer_open(writer, "for (ptrdiff_t %s = 0; %s < %" PRId64 "; %s++)", turn, turn, step->count, turn);
         print_steps(steps, step->steps.data, step->steps.count);
         writer_close(writer, "");

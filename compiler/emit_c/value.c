@@ -82,7 +82,7 @@ static Printed call(KernelPrinter *printer, const char *name, const Value *a, co
 
 static Printed helper(KernelPrinter *printer, Helper which, const char *name, const Value *a, const Value *b)
 {
-    printer->emitter->helpers[which] = true;
+    helper_use(printer, which);
     return call(printer, name, a, b, NULL);
 }
 
@@ -262,7 +262,7 @@ static Printed shift(KernelPrinter *printer, const Value *value)
     if (is_vector(printer, value->type))
         return atom(arena_printf(arena, "gm_i%d_shift_%s(%s, %d)", lanes(printer), left ? "left" : "right", value_text(printer, a), (int)value->whole));
     if (!left) return (Printed){arena_printf(arena, "%s >> %d", text_at(printer, a, LEVEL_UNARY), (int)value->whole), LEVEL_ANY};
-    printer->emitter->helpers[HELPER_SHIFT_LEFT] = true;
+    helper_use(printer, HELPER_SHIFT_LEFT);
     return atom(arena_printf(arena, "gm_shift_left(%s, %d)", value_text(printer, a), (int)value->whole));
 }
 
