@@ -69,6 +69,27 @@ def vit_arrays(state, depth, dim, heads):
     return out
 
 
+class Representation(torch.nn.Module):
+    """A ViT with the layer that Google's in21k models have before the head: tanh(pre_logits(class token))."""
+
+    def __init__(self, vit, width):
+        super().__init__()
+        self.vit = vit
+        self.pre_logits = torch.nn.Linear(vit.embed_dim, width)
+        self.head = torch.nn.Linear(width, vit.num_classes)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.pre_logits(self.vit.forward_features(x)[:, 0])))
+
+
+def representation_arrays(state, depth, dim, heads):
+    inner = {key.removeprefix("vit."): value for key, value in state.items()}
+    out = vit_arrays(inner, depth, dim, heads)
+    dense(out, "pre_logits", state, "pre_logits")
+    dense(out, "head", state, "head")
+    return out
+
+
 def case(name, model, seed, image, arrays, *, tanh, form, about):
     model = randomize(model, seed)
     if tanh:
@@ -92,5 +113,8 @@ def generate():
          about="Google's Mixer names, exact GELU as timm runs such weights; deflated")
     case("vit_google_tanh", vit(2), 620, (12, 20), lambda s: vit_arrays(s, 2, 24, 3), tanh=True, form="npz-compressed",
          about="Google's ViT names, tanh GELU as in flax; deflated")
+    inner = VisionTransformer(img_size=(12, 12), patch_size=4, num_classes=7, embed_dim=24, depth=2, num_heads=3)
+    case("vit_google_representation", Representation(inner, 31), 640, (12, 12), lambda s: representation_arrays(s, 2, 24, 3), tanh=True,
+         form="npz", about="Google's ViT with pre_logits of 31 and tanh before the head")
     case("vit_google_exact", vit(3), 630, (12, 20), lambda s: vit_arrays(s, 3, 24, 3), tanh=False, form="npz",
          about="Google's ViT names, exact GELU as timm runs such weights")
