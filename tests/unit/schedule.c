@@ -409,6 +409,57 @@ static void recurrence_is_a_loop(void **state)
     assert_true(turns >= 5);
 }
 
+/* Layers of recurrences: a loop over steps inside a loop over layers, whose weights differ. */
+static void build_nested(void)
+{
+    start("nested");
+    enum { STEPS = 9, WIDTH = 20, LAYERS = 6 };
+    Tensor *x = tensor2(TENSOR_INPUT, "x", STEPS, WIDTH);
+    for (int layer = 0; layer < LAYERS; layer++) {
+        Tensor *weight = tensor2(TENSOR_WEIGHT, "u", WIDTH, WIDTH), *y = tensor2(TENSOR_LOCAL, "y", STEPS, WIDTH);
+        Index *d = ix("d", WIDTH), *k = ix("k", WIDTH);
+        Tensor *h = equation("h", 1, &d, rd2(x, in(0), ei(d)));
+        for (int t = 0; t < STEPS; t++) {
+            d = ix("d", WIDTH), k = ix("k", WIDTH);
+            Expr *value = add(rd2(x, in(t), ei(d)), red(REDUCE_SUM, k, mul(rd2(weight, ei(d), ei(k)), rd1(h, ei(k)))));
+            Tensor *g = equation("g", 1, &d, f1(FN_TANH, value));
+            d = ix("d", WIDTH);
+            h = equation("h", 1, &d, add(rd1(h, ei(d)), rd1(g, ei(d))));
+            d = ix("d", WIDTH);
+            Equation *made = equation_new(module, y, NOWHERE, NULL);
+            made->free_count = 1;
+            made->free[0] = d;
+            made->subscripts[0] = in(t);
+            made->subscripts[1] = ei(d);
+            made->value = rd1(h, ei(d));
+        }
+        x = y;
+    }
+    output("y", pooled(x));
+}
+
+static int loop_depth(const Step *step)
+{
+    int deepest = 0;
+    for (int i = 0; i < step->steps.count; i++) {
+        int depth = loop_depth(step->steps.data[i]);
+        if (depth > deepest) deepest = depth;
+    }
+    return deepest + (step->kind == STEP_LOOP);
+}
+
+static void loops_nest(void **state)
+{
+    (void)state;
+    Plan *plan = check_all(build_nested);
+    int deepest = 0;
+    for (int i = 0; i < plan->steps.count; i++) {
+        int depth = loop_depth(plan->steps.data[i]);
+        if (depth > deepest) deepest = depth;
+    }
+    assert_int_equal(deepest, 2);
+}
+
 /* Token ids select rows of a table; the ids of the second read are computed. */
 static void build_embedding(void)
 {
@@ -519,6 +570,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(convolutions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(recurrence_is_a_loop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(loops_nest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(embedding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(alternating_forms, set_up, tear_down),
