@@ -74,6 +74,8 @@ static bool decode_png(Arena *arena, const unsigned char *data, size_t size, Ima
     png_set_user_limits(png, MAX_SIDE, MAX_SIDE);
     png_set_read_fn(png, bytes, png_take);
     png_read_info(png, info);
+    /* Deflate packs at most 1:1032, so a header can't promise more than the file could hold. */
+    if ((uint64_t)png_get_rowbytes(png, info) * png_get_image_height(png, info) / 1040 > size) png_error(png, "the file is cut short");
     if (!image_allocate(arena, png_get_image_width(png, info), png_get_image_height(png, info), image, error)) {
         png_destroy_read_struct(&png, &info, NULL);
         return false;
@@ -148,7 +150,9 @@ static bool decode_jpeg(Arena *arena, const unsigned char *data, size_t size, Im
     jpeg_create_decompress(&jpeg);
     jpeg_mem_src(&jpeg, data, (unsigned long)size);
     jpeg_read_header(&jpeg, TRUE);
-    if (!image_allocate(arena, jpeg.image_width, jpeg.image_height, image, error)) {
+    *error = "the file is cut short"; /* even a blank picture takes more than a bit for an 8 x 8 block of its luminance */
+    bool plausible = (uint64_t)jpeg.image_width * jpeg.image_height / 4096 <= size;
+    if (!plausible || !image_allocate(arena, jpeg.image_width, jpeg.image_height, image, error)) {
         jpeg_destroy_decompress(&jpeg);
         return false;
     }
