@@ -160,7 +160,7 @@ static void prove(Prover *prover, ReadCheck *check)
     }
     if (!check->read->otherwise) return;
     note_or(prover, check, needed);
-    if (!needed && !check->outer) check->read->otherwise = NULL;
+    check->needed = check->needed || needed;
 }
 
 bool bounds_prove(EquationContext *equation)
@@ -168,6 +168,8 @@ bool bounds_prove(EquationContext *equation)
     Prover prover = {.equation = equation};
     for (int k = 0; k < equation->reads.count; k++)
         if (!equation->reads.data[k]->outer) prove(&prover, equation->reads.data[k]);
+    for (int k = 0; k < equation->reads.count; k++)
+        if (!equation->reads.data[k]->needed) equation->reads.data[k]->read->otherwise = NULL;
     return !prover.failed;
 }
 

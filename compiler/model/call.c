@@ -218,7 +218,7 @@ Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, con
 {
     Expander *expander = call->expander;
     Block *block = callable->block;
-    if (!check_depth(call, expr) || !expander_count(expander, expr->place)) return value_poison();
+    if (!check_depth(call, expr) || !expander_count(expander, 10, expr->place)) return value_poison();
     bool inside = equation || call->element;
     if (inside && block_purity(expander, block) < PURITY_MAYBE) {
         Diagnostic *diag = diag_error(expander->diags, GM032, expr->name_place, "%s is no element function: it cannot be called inside an equation", block->ast->name);

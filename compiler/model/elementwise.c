@@ -4,7 +4,6 @@
 
 #include "equation/evaluate.h"
 #include "equation/index.h"
-#include "support/bug.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -255,12 +254,6 @@ ElementType element_type_of(Expr *expr)
     return !facts.any ? TYPE_F32 : wide ? TYPE_I64 : TYPE_I32;
 }
 
-static double read_unknown(void *context, const Tensor *tensor, int64_t element)
-{
-    (void)context;
-    bug("a table reads %s at %lld", tensor->name, (long long)element);
-}
-
 static void visit_work(Expr *node, void *context)
 {
     double *work = context;
@@ -268,22 +261,18 @@ static void visit_work(Expr *node, void *context)
     for (int k = 0; k < node->index_count; k++) *work *= (double)node->indices[k]->extent;
 }
 
-/* Evaluates an equation that was just appended, and makes its result a constant. */
-static void make_constant(Expander *expander, Equation *equation)
+/* Evaluates the equation that was just appended, by itself, and makes its result a constant. */
+static void make_constant(Expander *expander)
 {
-    Tensor *tensor = equation->result;
-    tensor->values = arena_new_array(expander->arena, double, tensor_count(tensor));
-    int64_t at[MAX_RANK * 2] = {0};
-    for (;;) {
-        bool clamped = false;
-        double value = equation_evaluate_at(equation, at, read_unknown, NULL, &clamped);
-        tensor->values[equation_element_at(equation, at)] = tensor->type == TYPE_F32 ? (double)(float)value : value;
-        int k = equation->free_count - 1;
-        while (k >= 0 && ++at[k] == equation->free[k]->extent) at[k--] = 0;
-        if (k < 0) break;
-    }
-    tensor->kind = TENSOR_CONSTANT;
+    Module alone = *expander->module;
+    Equation *equation = alone.equations.data[alone.equations.count - 1];
+    alone.equations.data = &equation;
+    alone.equations.count = 1;
     expander->module->equations.count--;
+    Evaluation *evaluation = evaluation_new(expander->arena, &alone);
+    evaluation_run(evaluation);
+    equation->result->values = evaluation->values[equation->result->id];
+    equation->result->kind = TENSOR_CONSTANT;
 }
 
 bool equation_finish(Call *call, Tensor *tensor, int free_count, Index **free, Expr **subscripts, Expr *value, Place place, bool constant,
@@ -306,7 +295,7 @@ bool equation_finish(Call *call, Tensor *tensor, int free_count, Index **free, E
         if (constant) diag_error(expander->diags, GM046, place, "this constant takes too long to compute: %.3g steps", work);
         return !constant;
     }
-    make_constant(expander, equation);
+    make_constant(expander);
     return true;
 }
 

@@ -21,9 +21,10 @@ bool expander_enter(Expander *expander, Place place)
     return !expander->too_large;
 }
 
-bool expander_count(Expander *expander, Place place)
+bool expander_count(Expander *expander, int steps, Place place)
 {
-    if (++expander->statements > MAX_STATEMENTS) error_too_large(expander, GM035, place, "the repeats of this model are too many to expand");
+    expander->statements += steps;
+    if (expander->statements > MAX_STATEMENTS) error_too_large(expander, GM035, place, "the repeats of this model are too many to expand");
     if (expander->module->equations.count > MAX_EQUATIONS) error_too_large(expander, GM035, place, "this model expands to more than 200000 equations");
     return !expander->too_large;
 }

@@ -21,7 +21,7 @@
 enum {
     MAX_CALL_DEPTH = 100,
     MAX_EQUATIONS = 200000,
-    MAX_STATEMENTS = 1000000,   /* executed, repeats unrolled */
+    MAX_STATEMENTS = 1000000,   /* executed, repeats unrolled; a call of a block counts as 10 */
     MAX_ELEMENT_SIZE = 20000,   /* nodes of one value, counted as a tree */
     MAX_ELEMENT_DEPTH = 500,
     MAX_STACK_BYTES = 3 << 20,
@@ -201,6 +201,7 @@ typedef struct {
     const char *tensor_name;
     Place place;
     bool reduced;            /* by the reduction that opened it */
+    bool left;               /* it stands on the left side */
 } Dots;
 
 typedef struct IndexScope {
@@ -218,6 +219,7 @@ typedef struct ReadCheck {
     Place *places;           /* of each subscript */
     Place otherwise_place;
     struct ReadCheck *outer; /* the read in whose `or` this one stands */
+    bool needed;             /* in some case its `or` is */
 } ReadCheck;
 
 typedef struct {
@@ -249,7 +251,8 @@ bool evaluate_size(Call *call, const AstExpr *expr, const char *what, int64_t mi
 bool evaluate_flag(Call *call, const AstExpr *expr, bool *flag);
 /* False, and GM035/GM028 once, when the recursion or the model gets too large. */
 bool expander_enter(Expander *expander, Place place);
-bool expander_count(Expander *expander, Place place);
+/* Counts `steps` statements. */
+bool expander_count(Expander *expander, int steps, Place place);
 
 /* Any value as an element: numbers, rank 0 tensors; whole tensors when equation is NULL. Poison after an error. */
 Value as_element(Call *call, EquationContext *equation, Value value, Place place, const char *name);

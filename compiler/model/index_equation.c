@@ -329,9 +329,19 @@ Value evaluate_reduction(Call *call, EquationContext *equation, const AstExpr *e
     return value;
 }
 
+/* `..` of the equation itself must stand on the left side. */
+static bool check_dots(EquationContext *equation)
+{
+    const Dots *dots = equation->scope->dots;
+    if (!dots->known || !dots->count || dots->left) return true;
+    Diagnostic *diag = diag_error(equation->call->expander->diags, GM049, dots->place, "`..` stands here, but not on the left side");
+    diag_help(diag, "y[..] = … keeps these axes, sum[..](…) sums over them");
+    return false;
+}
+
 bool equation_solve(EquationContext *equation)
 {
-    return !equation->failed && extents_solve(equation) && bounds_prove(equation);
+    return !equation->failed && check_dots(equation) && extents_solve(equation) && bounds_prove(equation);
 }
 
 /* --- left sides ------------------------------------------------------------------------------------------------------------- */
@@ -415,6 +425,7 @@ static bool left_subscripts(EquationContext *equation, const AstAssignment *assi
             return false;
         }
         int count = many ? axes->count : 1;
+        if (many) equation->scope->dots->left = true;
         if (left->rank + count > MAX_RANK) {
             diag_error(expander->diags, GM041, item->place, "a tensor has at most %d axes", MAX_RANK);
             return false;

@@ -172,12 +172,13 @@ void parameter_statement(Call *call, const AstStatement *statement)
     int rank;
     int64_t extents[MAX_RANK];
     const Origin **axes = arena_new_array(expander->arena, const Origin *, MAX_RANK);
+    bool right = declared_shape(call, statement, &rank, extents, axes);
     names_bind(call, statement->name, value_poison(), statement->name_place);
     if (statement->shape.type && strcmp(statement->shape.type, "f32")) {
         diag_error(expander->diags, GM050, statement->shape.type_place, "parameters are f32");
         return;
     }
-    if (!declared_shape(call, statement, &rank, extents, axes)) return;
+    if (!right) return;
     const char *path = path_join(expander->arena, call->prefix, statement->name);
     ParameterInfo *info = map_get(&expander->parameters, path);
     Tensor *tensor = info ? shared_tensor(call, statement, path, info, rank, extents) : new_parameter(call, statement, path, rank, extents);

@@ -134,6 +134,7 @@ void input_statement(Call *call, const AstStatement *statement)
     const Origin **axes = arena_new_array(expander->arena, const Origin *, MAX_RANK);
     ElementType type = TYPE_F32;
     bool taken = name_taken(call, statement->name, statement->name_place);
+    bool right = input_shape(call, statement, extents, axes);
     names_bind(call, statement->name, value_poison(), statement->name_place);
     if (statement->shape.type && !element_type_find(statement->shape.type, &type)) {
         static const char *const names[] = {"f32", "i32", "i64", "u8"};
@@ -142,7 +143,7 @@ void input_statement(Call *call, const AstStatement *statement)
         diag_help(diag, nearest ? "did you mean %s?" : "%s, i32, i64 or u8", nearest ? nearest : "f32");
         return;
     }
-    if (taken || !input_shape(call, statement, extents, axes)) return;
+    if (taken || !right) return;
     Tensor *tensor = tensor_new(expander->module, TENSOR_INPUT, unique_tensor_name(expander, "", statement->name), type, statement->shape.dims.count, extents,
                                 statement->name_place);
     tensor->input_name = statement->name;

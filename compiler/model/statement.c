@@ -8,7 +8,7 @@ static void execute_statement(Call *call, const AstStatement *statement);
 void execute_body(Call *call, const AstBody *body)
 {
     for (int k = 0; k < body->count && !call->returned; k++) {
-        if (!expander_count(call->expander, body->data[k]->place) || !expander_enter(call->expander, body->data[k]->place)) return;
+        if (!expander_count(call->expander, 1, body->data[k]->place) || !expander_enter(call->expander, body->data[k]->place)) return;
         execute_statement(call, body->data[k]);
     }
 }
@@ -198,6 +198,7 @@ static void repeat_statement(Call *call, const AstStatement *statement)
     call->loop = loop;
     for (loop->turn = 0; loop->turn < count && !call->returned && !expander->too_large; loop->turn++) {
         names_bind(call, statement->name, value_int(loop->turn), statement->name_place)->loop = loop;
+        if (!expander_count(expander, 1, statement->place)) break;
         if (!call->element) call->frame = turn_frame(call, statement, outer, loop);
         execute_body(call, &statement->body);
     }
