@@ -14,7 +14,7 @@ typedef struct {
     Scheduler *s;
     Call *call;
     Text key;
-    bool relative;   /* leave the constants of plain tensors out */
+    bool relative; /* leave the constants of plain tensors out */
     NodeMap nodes, indices;
     int node_count, index_count;
     int stamp;
@@ -110,8 +110,10 @@ static void put_subscripts(Writer *w, Tensor *tensor, int rank, Expr *const *sub
     put_tensor(w, tensor, subscripts);
     for (int axis = 0; axis < rank; axis++) {
         Linear linear;
-        if (index_linear(subscripts[axis], &linear)) put_linear(w, &linear, w->relative && plan->plain ? plan->constants[axis] : 0);
-        else put_expr(w, subscripts[axis]);
+        if (index_linear(subscripts[axis], &linear))
+            put_linear(w, &linear, w->relative && plan->plain ? plan->constants[axis] : 0);
+        else
+            put_expr(w, subscripts[axis]);
     }
 }
 
@@ -136,9 +138,14 @@ static void put_expr(Writer *w, Expr *expr)
     }
     node_map_put(&w->nodes, expr, (void *)(intptr_t)++w->node_count);
     switch (expr->kind) {
-    case EXPR_NUMBER: break;
-    case EXPR_INDEX: put_int(w, 'i', index_number(w, expr->index)); break;
-    case EXPR_READ: put_subscripts(w, expr->tensor, expr->count, expr->args); break;
+    case EXPR_NUMBER:
+        break;
+    case EXPR_INDEX:
+        put_int(w, 'i', index_number(w, expr->index));
+        break;
+    case EXPR_READ:
+        put_subscripts(w, expr->tensor, expr->count, expr->args);
+        break;
     case EXPR_APPLY:
         put_int(w, expr->integer ? 'F' : 'f', (int)expr->function);
         for (int i = 0; i < expr->count; i++) put_expr(w, expr->args[i]);

@@ -5,38 +5,13 @@
  *   result[b, m, n] = epilogue(sum[k](rows[b, m, k] * columns[b, k, n]))
  *
  * Columns are what varies with the result's fastest index: they are loaded as vectors, rows as scalars. */
-#include "schedule/schedule.h"
+#include "schedule/contraction.h"
 
 #include "equation/index.h"
-#include "equation/node_map.h"
 
 #include <string.h>
 
-enum { MAX_FACTORS = 8, LEAST_MACS = 4096, LEAST_COLUMNS = 4, WORTH_COPYING = 32 };
-
-typedef struct {
-    Expr *expr;  /* product of its factors */
-    bool weights, direct;
-    bool plain;  /* a READ with linear subscripts */
-    uint64_t mask; /* indices it uses: free ones, then reduced ones */
-} Operand;
-
-typedef struct {
-    Scheduler *s;
-    Equation *equation;
-    Expr *reduce;
-    Index *indices[64]; /* free, then reduced */
-    int free_count, index_count;
-    Expr *factors[MAX_FACTORS];
-    uint64_t masks[MAX_FACTORS];
-    int factor_count;
-    Operand rows, columns;
-    Contraction *out;
-    int merge_count;    /* operands that get tensors of their own keep the indices they had */
-    struct {
-        Index *merged, *outer, *inner;
-    } merges[MAX_RANK * 2];
-} Work;
+enum { LEAST_MACS = 4096, LEAST_COLUMNS = 4, WORTH_COPYING = 32 };
 
 /* --- factors ------------------------------------------------------------------------------------------------------- */
 static uint64_t index_mask(const Work *work, const Expr *expr)
@@ -142,155 +117,6 @@ static bool choose_split(Work *work)
     return best >= 0;
 }
 
-/* --- merging neighbours -------------------------------------------------------------------------------------------- */
-typedef struct {
-    const Index *outer, *inner;
-    Index *merged; /* NULL: only look */
-    bool loosely;  /* neighbouring axes will do: the layout makes them one row */
-    Module *module;
-    bool possible;
-} Pair;
-
-static void pair_subscript(Pair *pair, Expr **subscript)
-{
-    Linear linear;
-    if (!expr_uses(*subscript, pair->outer) && !expr_uses(*subscript, pair->inner)) return;
-    if (!index_linear(*subscript, &linear)) {
-        pair->possible = false;
-        return;
-    }
-    int64_t outer = linear_coefficient(&linear, pair->outer), inner = linear_coefficient(&linear, pair->inner);
-    if (outer != inner * pair->inner->extent) pair->possible = false;
-    if (!pair->merged) return;
-    int kept = 0;
-    for (int i = 0; i < linear.count; i++) {
-        if (linear.indices[i] == pair->outer || linear.indices[i] == pair->inner) continue;
-        linear.indices[kept] = linear.indices[i];
-        linear.coefficients[kept++] = linear.coefficients[i];
-    }
-    linear.count = kept;
-    linear.indices[kept] = pair->merged;
-    linear.coefficients[kept] = inner;
-    linear.count += inner != 0;
-    *subscript = linear_expr(pair->module, &linear);
-}
-
-typedef struct {
-    NodeMap seen;
-    Pair *pair;
-    const Expr *stop; /* the reduction: its operands are looked at apart */
-} PairWalk;
-
-/* The two stand alone on neighbouring whole axes. */
-static bool on_neighbouring_axes(const Pair *pair, const Tensor *tensor, Expr *const *subscripts)
-{
-    for (int axis = 0; axis + 1 < tensor->rank; axis++)
-        if (subscript_is(subscripts[axis], pair->outer) && subscript_is(subscripts[axis + 1], pair->inner))
-            return tensor->extents[axis + 1] == pair->inner->extent;
-    return false;
-}
-
-static void pair_walk(PairWalk *walk, Expr *node)
-{
-    if (node == walk->stop || !node_map_put(&walk->seen, node, NULL)) return;
-    Pair *pair = walk->pair;
-    if (node->kind == EXPR_INDEX && (node->index == pair->outer || node->index == pair->inner)) pair->possible = false;
-    if (node->kind == EXPR_READ && !node->otherwise && pair->loosely && on_neighbouring_axes(pair, node->tensor, node->args)) return;
-    if (node->kind == EXPR_READ)
-        for (int axis = 0; axis < node->count; axis++) {
-            Linear linear;
-            if (index_linear(node->args[axis], &linear)) pair_subscript(pair, &node->args[axis]);
-            else pair_walk(walk, node->args[axis]);
-        }
-    else
-        for (int i = 0; i < node->count; i++) pair_walk(walk, node->args[i]);
-    if (node->otherwise) pair->possible &= !expr_uses(node, pair->outer) && !expr_uses(node, pair->inner);
-}
-
-/* Everything that keeps its subscripts: result, epilogue, direct operands. */
-static bool pair_everywhere(Work *work, Pair *pair)
-{
-    PairWalk walk = {.pair = pair, .stop = work->reduce};
-    pair->module = work->s->module;
-    pair->possible = true;
-    node_map_init(&walk.seen);
-    bool beside = pair->loosely && on_neighbouring_axes(pair, work->equation->result, work->equation->subscripts);
-    for (int axis = 0; axis < work->equation->rank && !beside; axis++) pair_subscript(pair, &work->equation->subscripts[axis]);
-    pair_walk(&walk, work->equation->value);
-    if (work->rows.direct) pair_walk(&walk, work->rows.expr);
-    if (work->columns.direct) pair_walk(&walk, work->columns.expr);
-    node_map_free(&walk.seen);
-    return pair->possible;
-}
-
-/* Whether the merged index would stand at one place of the loop nest: neighbours in the list of free indices. */
-static bool neighbours(const Equation *equation, const Index *outer, const Index *inner)
-{
-    for (int i = 0; i + 1 < equation->free_count; i++)
-        if (equation->free[i] == outer && equation->free[i + 1] == inner) return true;
-    return false;
-}
-
-static bool can_merge(Work *work, Index *outer, Index *inner, bool reduced, bool loosely)
-{
-    Pair pair = {.outer = outer, .inner = inner, .loosely = loosely};
-    return (reduced || neighbours(work->equation, outer, inner)) && pair_everywhere(work, &pair);
-}
-
-/* How many indices a group would have (loosely: what lies in one row counts as one), and the extent of the last one. */
-static int merged_count(Work *work, Index *const *group, int count, bool reduced, bool loosely, int64_t *last_extent)
-{
-    int merged = count > 0;
-    bool last = true;
-    *last_extent = count ? group[count - 1]->extent : 1;
-    for (int i = count - 1; i > 0; i--) {
-        if (!can_merge(work, group[i - 1], group[i], reduced, loosely)) merged++, last = false;
-        else if (last) *last_extent *= group[i - 1]->extent;
-    }
-    return merged;
-}
-
-/* The indices that a merged one stands for, outermost first. */
-static int unmerged(const Work *work, Index *index, Index **leaves)
-{
-    for (int i = 0; i < work->merge_count; i++) {
-        if (work->merges[i].merged != index) continue;
-        int count = unmerged(work, work->merges[i].outer, leaves);
-        return count + unmerged(work, work->merges[i].inner, leaves + count);
-    }
-    leaves[0] = index;
-    return 1;
-}
-
-static void merge_pair(Work *work, Index **group, int *count, int at, bool reduced)
-{
-    Index *outer = group[at - 1], *inner = group[at];
-    Module *module = work->s->module;
-    const char *name = arena_printf(module->arena, "%s%s", outer->name, inner->name);
-    Index *merged = index_new(module, name, outer->extent * inner->extent, inner->origin);
-    Pair pair = {.outer = outer, .inner = inner, .merged = merged};
-    pair_everywhere(work, &pair);
-    work->merges[work->merge_count].merged = merged;
-    work->merges[work->merge_count].outer = outer;
-    work->merges[work->merge_count++].inner = inner;
-    group[at - 1] = merged;
-    memmove(group + at, group + at + 1, (size_t)(*count - at - 1) * sizeof *group);
-    --*count;
-    Equation *equation = work->equation;
-    for (int i = 0; !reduced && i + 1 < equation->free_count; i++) {
-        if (equation->free[i] != outer) continue;
-        equation->free[i] = merged;
-        memmove(equation->free + i + 1, equation->free + i + 2, (size_t)(equation->free_count - i - 2) * sizeof *equation->free);
-        equation->free_count--;
-    }
-}
-
-static void merge_group(Work *work, Index **group, int *count, bool reduced)
-{
-    for (int i = *count - 1; i > 0; i--)
-        if (can_merge(work, group[i - 1], group[i], reduced, false)) merge_pair(work, group, count, i, reduced);
-}
-
 /* --- groups -------------------------------------------------------------------------------------------------------- */
 /* Reduced indices in the order in which the rows lie in memory. */
 static void order_reduced(Work *work)
@@ -322,10 +148,14 @@ static void sort_indices(Work *work)
     for (int i = 0; i < work->index_count; i++) {
         bool in_rows = work->rows.mask >> i & 1, in_columns = work->columns.mask >> i & 1;
         Index *index = work->indices[i];
-        if (i >= work->free_count) out->k[out->k_count++] = index;
-        else if (in_rows && in_columns) out->batch[out->batch_count++] = index;
-        else if (in_rows) out->m[out->m_count++] = index;
-        else out->n[out->n_count++] = index;
+        if (i >= work->free_count)
+            out->k[out->k_count++] = index;
+        else if (in_rows && in_columns)
+            out->batch[out->batch_count++] = index;
+        else if (in_rows)
+            out->m[out->m_count++] = index;
+        else
+            out->n[out->n_count++] = index;
     }
     order_reduced(work);
 }
@@ -425,9 +255,12 @@ static void prepare_panels(Work *work)
 static void prepare_columns(Work *work)
 {
     Contraction *out = work->out;
-    if (work->columns.direct) out->columns = work->columns.expr;
-    else if (work->columns.weights || (work->columns.plain && out->n_count == 1)) prepare_panels(work);
-    else out->columns = copy_operand(work, "columns", &work->columns, out->n, out->n_count, true);
+    if (work->columns.direct)
+        out->columns = work->columns.expr;
+    else if (work->columns.weights || (work->columns.plain && out->n_count == 1))
+        prepare_panels(work);
+    else
+        out->columns = copy_operand(work, "columns", &work->columns, out->n, out->n_count, true);
 }
 
 /* --- the equation -------------------------------------------------------------------------------------------------- */
@@ -459,8 +292,8 @@ static Equation *split_epilogue(Scheduler *s, Equation *equation, Expr *reduce)
     Substitution map[MAX_RANK * 2];
     Expr *subscripts[MAX_RANK];
     for (int i = 0; i < equation->free_count; i++) extents[i] = equation->free[i]->extent;
-    Tensor *sum = tensor_new(module, TENSOR_LOCAL, arena_printf(s->arena, "%s.sum", equation->result->name), TYPE_F32,
-                             equation->free_count, extents, equation->result->origin);
+    Tensor *sum = tensor_new(module, TENSOR_LOCAL, arena_printf(s->arena, "%s.sum", equation->result->name), TYPE_F32, equation->free_count,
+                             extents, equation->result->origin);
     tensor_plan_new(s, sum);
     Equation *first = equation_new(module, sum, equation->origin, equation->frame);
     for (int i = 0; i < equation->free_count; i++) {
@@ -506,7 +339,8 @@ static void rewrite_sum(Work *work, Expr *outer)
     Expr *body = expr_apply(module, FN_MUL, c->rows, c->columns, NULL, reduce->place);
     Expr *sum = expr_reduce(module, REDUCE_SUM, c->k_count, c->k, body, reduce->place);
     c->reduce = sum;
-    if (outer) *reduce = *expr_apply(module, FN_MUL, sum, outer, NULL, reduce->place);
+    if (outer)
+        *reduce = *expr_apply(module, FN_MUL, sum, outer, NULL, reduce->place);
     else {
         *reduce = *sum;
         c->reduce = reduce;

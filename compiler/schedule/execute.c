@@ -18,7 +18,7 @@ typedef struct {
     int depth;
     /* the running call */
     const Step *step;
-    double **scratch;               /* of kernel->scratch */
+    double **scratch; /* of kernel->scratch */
 } Machine;
 
 /* splitmix64 */
@@ -63,12 +63,18 @@ static double *argument_base(Machine *machine, const CallArgument *argument)
     int64_t offset = layout->offset_bytes;
     for (int i = 0; i < machine->depth; i++) offset += argument->step_bytes[i] * machine->turns[i];
     switch (layout->storage) {
-    case STORE_INPUT: return machine->ports_in[layout->port] + offset;
-    case STORE_OUTPUT: return machine->ports_out[layout->port] + offset;
-    case STORE_ARENA: return machine->arena + offset;
-    case STORE_BLOB: return machine->blob + offset;
-    case STORE_STATIC: return machine->statics[argument->tensor->id] + offset;
-    case STORE_NONE: break;
+    case STORE_INPUT:
+        return machine->ports_in[layout->port] + offset;
+    case STORE_OUTPUT:
+        return machine->ports_out[layout->port] + offset;
+    case STORE_ARENA:
+        return machine->arena + offset;
+    case STORE_BLOB:
+        return machine->blob + offset;
+    case STORE_STATIC:
+        return machine->statics[argument->tensor->id] + offset;
+    case STORE_NONE:
+        break;
     }
     bug("plan_execute: argument %s has no place", argument->tensor->name);
 }
@@ -122,7 +128,8 @@ static void set_indices(const Equation *equation, int from, int to, int64_t posi
 
 static void run_equation(Machine *machine, const Equation *equation, int rows, int64_t row)
 {
-    int64_t values[MAX_RANK * 2] = {0}, count = index_space(equation, rows, equation->free_count), step = random_step(machine, count), at = 0;
+    int64_t values[MAX_RANK * 2] = {0}, count = index_space(equation, rows, equation->free_count), step = random_step(machine, count),
+                              at = 0;
     bool clamped = false;
     set_indices(equation, 0, rows, row, values);
     for (int64_t i = 0; i < count; i++, at = (at + step) % count) {
@@ -139,7 +146,8 @@ static void run_call(Machine *machine, const Step *step)
     int64_t count = index_space(kernel->equations.data[0], 0, rows), stride = random_step(machine, count), row = 0;
     machine->step = step;
     machine->scratch = arena_new_array(machine->memory, double *, kernel->scratch.count + 1);
-    for (int i = 0; i < kernel->scratch.count; i++) machine->scratch[i] = empty_memory(machine, tensor_layout(kernel->scratch.data[i])->bytes);
+    for (int i = 0; i < kernel->scratch.count; i++)
+        machine->scratch[i] = empty_memory(machine, tensor_layout(kernel->scratch.data[i])->bytes);
     for (int64_t i = 0; i < count; i++, row = (row + stride) % count)
         for (int j = 0; j < kernel->equations.count; j++) run_equation(machine, kernel->equations.data[j], rows, row);
 }
@@ -171,7 +179,8 @@ static void load(Machine *machine, double *const *values)
         machine->ports_in[i] = empty_memory(machine, tensor_layout(tensor)->bytes);
         fill(machine->ports_in[i], tensor, values[tensor->id]);
     }
-    for (int i = 0; i < module->outputs.count; i++) machine->ports_out[i] = empty_memory(machine, tensor_layout(module->outputs.data[i].tensor)->bytes);
+    for (int i = 0; i < module->outputs.count; i++)
+        machine->ports_out[i] = empty_memory(machine, tensor_layout(module->outputs.data[i].tensor)->bytes);
     for (int i = 0; i < plan->blob.count; i++) {
         const Tensor *tensor = plan->blob.data[i];
         fill(machine->blob, tensor, tensor->kind == TENSOR_CONSTANT ? tensor->values : values[tensor->id]);

@@ -158,7 +158,8 @@ static bool slice_of(const Equation *equation, const Expr *read, Slice *slice)
         slice->index[axis] = linear.count ? linear.indices[0] : NULL;
         slice->first[axis] = linear.constant;
         slice->last[axis] = linear.constant + (linear.count ? linear.indices[0]->extent - 1 : 0);
-        if (slice->first[axis] < 0 || slice->last[axis] >= read->tensor->extents[axis]) return false; /* read in a branch not always taken */
+        if (slice->first[axis] < 0 || slice->last[axis] >= read->tensor->extents[axis])
+            return false; /* read in a branch not always taken */
         elements *= slice->last[axis] - slice->first[axis] + 1;
         moving += linear.count;
         for (int other = 0; other < axis; other++)
@@ -224,7 +225,8 @@ static bool result_is_plain(const Equation *equation)
         Linear linear;
         if (!index_linear(equation->subscripts[axis], &linear) || linear.constant != 0 || linear.count > 1) return false;
         if (linear.count == 0 && equation->result->extents[axis] > 1) return false;
-        if (linear.count == 1 && (linear.coefficients[0] != 1 || linear.indices[0]->extent != equation->result->extents[axis])) return false;
+        if (linear.count == 1 && (linear.coefficients[0] != 1 || linear.indices[0]->extent != equation->result->extents[axis]))
+            return false;
         moving += linear.count;
     }
     return moving == equation->free_count;
@@ -323,15 +325,20 @@ static void give_region(Scheduler *s, Tensor *tensor)
 {
     TensorPlan *plan = tensor_plan(tensor);
     switch (plan->layout.storage) {
-    case STORE_INPUT: plan->region = region_new(s, REGION_INPUT, plan->layout.bytes); break;
-    case STORE_OUTPUT: plan->region = region_new(s, REGION_OUTPUT, plan->layout.bytes); break;
+    case STORE_INPUT:
+        plan->region = region_new(s, REGION_INPUT, plan->layout.bytes);
+        break;
+    case STORE_OUTPUT:
+        plan->region = region_new(s, REGION_OUTPUT, plan->layout.bytes);
+        break;
     case STORE_BLOB:
     case STORE_STATIC:
         plan->region = region_new(s, REGION_BLOB, plan->layout.bytes);
         plan->region->only = tensor;
         break;
     case STORE_ARENA:
-    case STORE_NONE: break;
+    case STORE_NONE:
+        break;
     }
 }
 

@@ -57,8 +57,10 @@ void life_settle(Region *region)
     qsort(region->live.data, (size_t)region->live.count, sizeof *region->live.data, compare_intervals);
     for (int i = 1; i < region->live.count; i++) {
         Interval next = region->live.data[i], *last = &region->live.data[kept];
-        if (next.first > last->last) region->live.data[++kept] = next;
-        else if (next.last > last->last) last->last = next.last;
+        if (next.first > last->last)
+            region->live.data[++kept] = next;
+        else if (next.last > last->last)
+            last->last = next.last;
     }
     region->live.count = kept + 1;
 }
@@ -67,9 +69,12 @@ void life_settle(Region *region)
 static bool live_together(const Region *a, const Region *b)
 {
     for (int i = 0, j = 0; i < a->live.count && j < b->live.count;) {
-        if (a->live.data[i].last < b->live.data[j].first) i++;
-        else if (b->live.data[j].last < a->live.data[i].first) j++;
-        else return true;
+        if (a->live.data[i].last < b->live.data[j].first)
+            i++;
+        else if (b->live.data[j].last < a->live.data[i].first)
+            j++;
+        else
+            return true;
     }
     return false;
 }

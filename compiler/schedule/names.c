@@ -17,7 +17,7 @@ static bool is_number(const char *part, size_t length)
 static const char *path_tail(Arena *arena, const char *path)
 {
     char *copy = arena_strdup(arena, path);
-    for (char *dot; (dot = strrchr(copy, '.')) && is_number(dot + 1, strlen(dot + 1)); ) *dot = 0;
+    for (char *dot; (dot = strrchr(copy, '.')) && is_number(dot + 1, strlen(dot + 1));) *dot = 0;
     const char *tail = copy;
     for (const char *part = copy; *part;) {
         size_t length = strcspn(part, ".");
@@ -92,7 +92,8 @@ static const char *kernel_name(Scheduler *s, const Kernel *kernel, const Map *na
     const Equation *equation = kernel->equations.data[kernel->equations.count - 1];
     const char *own = equation->result->name, *weight = contracted_weight(kernel), *path = equation->frame ? equation->frame->path : "";
     if (weight) path = path_owner(arena, weight);
-    if (tensor_plan(equation->result)->operand) return unused(arena, names, identifier(arena, path_tail(arena, without_digits(arena, own))));
+    if (tensor_plan(equation->result)->operand)
+        return unused(arena, names, identifier(arena, path_tail(arena, without_digits(arena, own))));
     const char *name = identifier(arena, path_tail(arena, path));
     if (path[0] && name[0] && !map_get(names, name)) return name;
     const char *last = identifier(arena, path_tail(arena, own));

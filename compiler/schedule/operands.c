@@ -12,9 +12,9 @@ typedef struct {
 
 static Tensor *operand_tensor(Scheduler *s, const Equation *user, const char *suffix, bool packed, int rank, const int64_t *extents)
 {
-    Tensor *tensor = tensor_new(s->module, TENSOR_LOCAL,
-                                arena_printf(s->arena, "%s.%s%d", user->result->name, suffix, s->module->tensors.count), TYPE_F32, rank,
-                                extents, user->result->origin);
+    Tensor *tensor =
+        tensor_new(s->module, TENSOR_LOCAL, arena_printf(s->arena, "%s.%s%d", user->result->name, suffix, s->module->tensors.count),
+                   TYPE_F32, rank, extents, user->result->origin);
     TensorPlan *plan = tensor_plan_new(s, tensor);
     tensor->packed = packed;
     plan->contracted = plan->operand = true;

@@ -7,12 +7,18 @@
 static const char *storage_name(Storage storage)
 {
     switch (storage) {
-    case STORE_NONE: return "row";
-    case STORE_INPUT: return "input";
-    case STORE_OUTPUT: return "output";
-    case STORE_ARENA: return "arena";
-    case STORE_BLOB: return "blob";
-    case STORE_STATIC: return "static";
+    case STORE_NONE:
+        return "row";
+    case STORE_INPUT:
+        return "input";
+    case STORE_OUTPUT:
+        return "output";
+    case STORE_ARENA:
+        return "arena";
+    case STORE_BLOB:
+        return "blob";
+    case STORE_STATIC:
+        return "static";
     }
     return "";
 }
@@ -86,8 +92,10 @@ static void print_argument(const CallArgument *argument, int depth, Text *out)
     text_printf(out, "%s %s", argument->tensor->name, storage_name(layout->storage));
     if (layout->storage == STORE_ARENA || layout->storage == STORE_BLOB) text_printf(out, " %lld", (long long)layout->offset_bytes);
     for (int i = 0; i < depth; i++)
-        if (argument->step_bytes[i]) text_printf(out, " +%lld", (long long)argument->step_bytes[i]);
-        else if (depth > 1) text_add(out, " +0");
+        if (argument->step_bytes[i])
+            text_printf(out, " +%lld", (long long)argument->step_bytes[i]);
+        else if (depth > 1)
+            text_add(out, " +0");
 }
 
 static void print_step(const Step *step, int depth, Text *out)
@@ -125,7 +133,8 @@ static void print_notes(const Plan *plan, Text *out)
     NodeMap shown;
     node_map_init(&shown);
     for (int i = 0; i < plan->kernels.count; i++)
-        for (int j = 0; j < plan->kernels.data[i]->equations.count; j++) node_map_put(&shown, plan->kernels.data[i]->equations.data[j], NULL);
+        for (int j = 0; j < plan->kernels.data[i]->equations.count; j++)
+            node_map_put(&shown, plan->kernels.data[i]->equations.data[j], NULL);
     bool any = false, known;
     for (int i = 0; i < plan->notes.count; i++) {
         const PlanNote *note = &plan->notes.data[i];

@@ -18,10 +18,9 @@ typedef struct {
     Scheduler *s;
     Arena *scratch;
     int start, period, turns;
-    LIST(Region *) touched;   /* roots seen in this attempt */
-    LIST(Region *) columns;   /* those of the first turn, blob and spread arena ones, in order of use */
+    LIST(Region *) touched; /* roots seen in this attempt */
+    LIST(Region *) columns; /* those of the first turn, blob and spread arena ones, in order of use */
     int stamp;
-    int *class_of;
 } Attempt;
 
 static Argument *argument_at(const Attempt *a, int turn, int position, int slot)
@@ -333,8 +332,8 @@ static bool same_class(const Scheduler *s, int a, int b)
 static bool try_run(Scheduler *s, Arena *scratch, const Run *run, int least, Map *classes, int *attempts)
 {
     for (int shift = 0; shift <= run->period && (run->length - shift) / run->period >= least; shift++) {
-        Attempt a = {.s = s, .scratch = scratch, .start = run->start + shift, .period = run->period,
-                     .turns = (run->length - shift) / run->period};
+        Attempt a = {
+            .s = s, .scratch = scratch, .start = run->start + shift, .period = run->period, .turns = (run->length - shift) / run->period};
         if ((*attempts)-- <= 0) return false;
         bool found = possible(&a);
         if (!found && --a.turns >= least) found = possible(&a); /* the last turn may be special */

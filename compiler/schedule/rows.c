@@ -22,8 +22,10 @@ static void visit_direction(Expr *read, bool inside, void *context)
     Direction *direction = context;
     Linear linear;
     if (!inside || read->count == 0 || !index_linear(read->args[read->count - 1], &linear)) return;
-    if (linear_coefficient(&linear, direction->last)) direction->along++;
-    else if (linear.count) direction->across++;
+    if (linear_coefficient(&linear, direction->last))
+        direction->along++;
+    else if (linear.count)
+        direction->across++;
 }
 
 /* How many leading free indices may be rows, so that what remains is worth a loop of its own. */
@@ -64,7 +66,8 @@ static int row_axis(const Equation *writer, int row)
     const Index *index = writer->free[row];
     for (int axis = 0; axis < writer->rank; axis++)
         if (subscript_is(writer->subscripts[axis], index))
-            return writer->result->extents[axis] == index->extent && !other_axes_use(writer->subscripts, writer->rank, axis, index) ? axis : -1;
+            return writer->result->extents[axis] == index->extent && !other_axes_use(writer->subscripts, writer->rank, axis, index) ? axis
+                                                                                                                                    : -1;
     return -1;
 }
 
@@ -177,8 +180,10 @@ static bool bring_together(Scheduler *s, int from, int to)
     if (reads_marked(second, stamp)) return false;
     int kept = from, taken = 0;
     for (int i = from + 1; i < to; i++) {
-        if (taken < count && s->calls.data[i] == after[taken]) taken++;
-        else s->calls.data[kept++] = s->calls.data[i];
+        if (taken < count && s->calls.data[i] == after[taken])
+            taken++;
+        else
+            s->calls.data[kept++] = s->calls.data[i];
     }
     s->calls.data[kept++] = first;
     s->calls.data[kept++] = second;
@@ -192,8 +197,10 @@ static void push_tensor(Scheduler *s, Call *call, Tensor *tensor, bool written)
 {
     for (int i = 0; i < (written ? call->writes.count : call->reads.count); i++)
         if ((written ? call->writes.data : call->reads.data)[i] == tensor) return;
-    if (written) list_push(s->arena, &call->writes, tensor);
-    else list_push(s->arena, &call->reads, tensor);
+    if (written)
+        list_push(s->arena, &call->writes, tensor);
+    else
+        list_push(s->arena, &call->reads, tensor);
 }
 
 static void absorb(Scheduler *s, Call *into, Call *from, int rows)
@@ -376,7 +383,8 @@ static void finish_call(Scheduler *s, Call *call)
     }
     kernel->row_count = call->row_limit;
     const Equation *only = call->equations.data[0];
-    if (kernel->form == KERNEL_ROWS && call->equations.count == 1 && only->free_count && !equation_reduce(only)) kernel->row_count = map_rows(only);
+    if (kernel->form == KERNEL_ROWS && call->equations.count == 1 && only->free_count && !equation_reduce(only))
+        kernel->row_count = map_rows(only);
     find_scratch(s, call);
 }
 

@@ -21,22 +21,27 @@ static void reorder_equations(Scheduler *s)
 Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagnostics *diags)
 {
     Plan *plan = arena_new_object(module->arena, Plan);
-    Scheduler s = {.arena = module->arena, .scratch = arena_new(), .module = module, .family = family, .diags = diags, .plan = plan,
+    Scheduler s = {.arena = module->arena,
+                   .scratch = arena_new(),
+                   .module = module,
+                   .family = family,
+                   .diags = diags,
+                   .plan = plan,
                    .alignment = family == FAMILY_X86 ? 64 : 4};
     if (options) s.options = *options;
     plan->module = module;
     plan->family = family;
     for (int i = 0; i < module->tensors.count; i++) tensor_plan_new(&s, module->tensors.data[i]);
 
-    simplify_equations(&s);  /* equations → fewer cases                       */
-    prepare_contractions(&s);/* equations → contractions with plain operands  */
+    simplify_equations(&s);   /* equations → fewer cases                       */
+    prepare_contractions(&s); /* equations → contractions with plain operands  */
     reorder_equations(&s);
-    form_calls(&s);          /* equations → calls, grouped by row             */
-    lay_out(&s);             /* tensors   → storage, strides, regions         */
-    share_kernels(&s);       /* calls     → kernels                           */
-    roll(&s);                /* calls     → loops                             */
-    place(&s);               /* regions   → addresses                         */
-    emit_steps(&s);          /* loops     → steps                             */
+    form_calls(&s);    /* equations → calls, grouped by row             */
+    lay_out(&s);       /* tensors   → storage, strides, regions         */
+    share_kernels(&s); /* calls     → kernels                           */
+    roll(&s);          /* calls     → loops                             */
+    place(&s);         /* regions   → addresses                         */
+    emit_steps(&s);    /* loops     → steps                             */
     name_kernels(&s);
     arena_free(s.scratch);
     return plan;

@@ -1,7 +1,7 @@
 /* What the parts of scheduling share. The order of work is schedule.c:
  *
  *   simplify.c     equations → indices of extent 1 gone, equal constants one tensor
- *   contraction.c  equations → contractions recognised, operands prepared by operands.c
+ *   contraction.c  equations → contractions recognised; merge.c joins their indices, operands.c prepares operands
  *   rows.c         equations → calls: one contraction, or the equations of one row kernel
  *   layout.c       tensors → storage, strides, regions; results over operands that die there
  *   canonical.c    calls → kernels: equal ones are one; parameters
@@ -33,7 +33,6 @@ typedef struct Region {
     /* for one attempt of roll.c */
     int stamp, column, turn;
     struct Region *joined;
-    bool placed;
 } Region;
 
 typedef struct Call Call;
@@ -130,7 +129,6 @@ bool expr_is_weight_only(const Expr *expr);   /* reads nothing that run brings o
 bool expr_gathers(const Expr *expr);          /* some subscript depends on data */
 Expr *equation_reduce(const Equation *equation); /* its REDUCE node, or NULL */
 bool subscript_is(const Expr *subscript, const Index *index); /* the index alone */
-bool equation_indices_plain(const Equation *equation);
 /* Visits the READ nodes of a graph once each; `inside` says whether below `reduce` (which may be NULL). */
 typedef void ReadVisitor(Expr *read, bool inside, void *context);
 void expr_reads(Expr *root, const Expr *reduce, ReadVisitor *visit, void *context);

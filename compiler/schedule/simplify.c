@@ -32,9 +32,12 @@ static void drop_node(Expr *node, void *context)
     int kept = 0;
     for (int i = 0; i < node->index_count; i++)
         if (node->indices[i]->extent > 1) node->indices[kept++] = node->indices[i];
-    if (kept == 0 && node->reduction == REDUCE_ARGMAX) *node = *expr_int(s->module, 0);
-    else if (kept == 0) become(s, node, node->args[0]);
-    else node->index_count = kept;
+    if (kept == 0 && node->reduction == REDUCE_ARGMAX)
+        *node = *expr_int(s->module, 0);
+    else if (kept == 0)
+        become(s, node, node->args[0]);
+    else
+        node->index_count = kept;
 }
 
 static void drop_single(Scheduler *s, Equation *equation)

@@ -5,8 +5,10 @@
 static void note_alignment(const Scheduler *s, KernelParameter *parameter, const Argument *argument)
 {
     const Layout *layout = tensor_layout(argument->tensor);
-    if (layout->storage == STORE_INPUT || layout->storage == STORE_OUTPUT) parameter->aligned &= s->alignment <= 4 && argument->tensor->type != TYPE_U8;
-    else parameter->aligned &= layout->offset_bytes % s->alignment == 0;
+    if (layout->storage == STORE_INPUT || layout->storage == STORE_OUTPUT)
+        parameter->aligned &= s->alignment <= 4 && argument->tensor->type != TYPE_U8;
+    else
+        parameter->aligned &= layout->offset_bytes % s->alignment == 0;
     for (int i = 0; i < argument->step_count; i++) parameter->aligned &= argument->steps[i] % s->alignment == 0;
 }
 

@@ -74,8 +74,10 @@ static void verify_kernel(const Kernel *kernel)
 {
     verify_name(kernel->name);
     if (kernel->equations.count < 1) bug("kernel %s: empty", kernel->name);
-    if (kernel->form == KERNEL_CONTRACTION) verify_groups(kernel);
-    else verify_rows(kernel);
+    if (kernel->form == KERNEL_CONTRACTION)
+        verify_groups(kernel);
+    else
+        verify_rows(kernel);
     Known known = {kernel};
     int64_t scratch = 0;
     for (int i = 0; i < kernel->equations.count; i++) expr_reads(kernel->equations.data[i]->value, NULL, visit_known, &known);
@@ -111,12 +113,15 @@ static void verify_step(const Plan *plan, const Step *step, int64_t *counts, int
         for (int i = 0; i < step->steps.count; i++) verify_step(plan, step->steps.data[i], counts, depth + 1);
         return;
     }
-    if (step->arguments.count != step->kernel->parameters.count) bug("kernel %s: call with %d arguments", step->kernel->name, step->arguments.count);
+    if (step->arguments.count != step->kernel->parameters.count)
+        bug("kernel %s: call with %d arguments", step->kernel->name, step->arguments.count);
     for (int i = 0; i < step->arguments.count; i++) {
         const Tensor *given = step->arguments.data[i].tensor, *wanted = step->kernel->parameters.data[i].tensor;
-        if (given->type != wanted->type || given->rank != wanted->rank) bug("kernel %s: argument %s does not fit", step->kernel->name, given->name);
+        if (given->type != wanted->type || given->rank != wanted->rank)
+            bug("kernel %s: argument %s does not fit", step->kernel->name, given->name);
         for (int axis = 0; axis < given->rank; axis++)
-            if (tensor_layout(given)->strides[axis] != tensor_layout(wanted)->strides[axis] || given->extents[axis] != wanted->extents[axis])
+            if (tensor_layout(given)->strides[axis] != tensor_layout(wanted)->strides[axis] ||
+                given->extents[axis] != wanted->extents[axis])
                 bug("kernel %s: argument %s lies differently", step->kernel->name, given->name);
         verify_extent(plan, step, &step->arguments.data[i], counts, depth);
     }
@@ -135,7 +140,8 @@ void plan_verify(const Plan *plan)
     for (int i = 0; i < plan->steps.count; i++) verify_step(plan, plan->steps.data[i], counts, 0);
     for (int i = 0; i < plan->blob.count; i++) {
         const Layout *layout = tensor_layout(plan->blob.data[i]);
-        if (layout->storage != STORE_BLOB || layout->offset_bytes < end || layout->offset_bytes % BLOB_ALIGNMENT) bug("blob: %s overlaps", plan->blob.data[i]->name);
+        if (layout->storage != STORE_BLOB || layout->offset_bytes < end || layout->offset_bytes % BLOB_ALIGNMENT)
+            bug("blob: %s overlaps", plan->blob.data[i]->name);
         end = layout->offset_bytes + layout->bytes;
     }
     if (end > plan->blob_bytes || plan->arena_bytes < plan->arena_bound) bug("plan: sizes are wrong");

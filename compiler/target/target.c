@@ -8,7 +8,7 @@
 #include <string.h>
 
 const Target target_table[TARGET_COUNT] = {
-#define TARGET(enumerator, name, family, lanes, registers, alignment, attribute, cpu, help) \
+#define TARGET(enumerator, name, family, lanes, registers, alignment, attribute, cpu, help)                                                \
     [enumerator] = {name, family, lanes, registers, alignment, attribute, cpu, help},
 #include "target/targets.def"
 };
@@ -70,7 +70,7 @@ const char *family_name(Family family)
  * does not count. It takes string literals only, hence the table. */
 static bool feature_runs(const char *name, size_t length)
 {
-#define FEATURE(text) \
+#define FEATURE(text)                                                                                                                      \
     if (length == sizeof text - 1 && strncmp(name, text, length) == 0) return __builtin_cpu_supports(text) != 0
     FEATURE("avx2");
     FEATURE("fma");

@@ -35,19 +35,58 @@ static int tear_down(void **state)
 }
 
 /* --- building modules ---------------------------------------------------------------------------------------------- */
-static Index *ix(const char *name, int64_t extent) { return index_new(module, name, extent, NOWHERE); }
-static Expr *ei(Index *index) { return expr_index(module, index, NOWHERE); }
-static Expr *in(int64_t number) { return expr_int(module, number); }
-static Expr *real(double number) { return expr_number(module, number, false, NOWHERE); }
-static Expr *f1(Function function, Expr *a) { return expr_apply(module, function, a, NULL, NULL, NOWHERE); }
-static Expr *f2(Function function, Expr *a, Expr *b) { return expr_apply(module, function, a, b, NULL, NOWHERE); }
-static Expr *add(Expr *a, Expr *b) { return f2(FN_ADD, a, b); }
-static Expr *mul(Expr *a, Expr *b) { return f2(FN_MUL, a, b); }
-static Expr *red(Reduction reduction, Index *i, Expr *body) { return expr_reduce(module, reduction, 1, &i, body, NOWHERE); }
-static Expr *rd0(Tensor *t) { return expr_read(module, t, 0, NULL, NULL, NOWHERE); }
-static Expr *rd1(Tensor *t, Expr *a) { return expr_read(module, t, 1, (Expr *[]){a}, NULL, NOWHERE); }
-static Expr *rd2(Tensor *t, Expr *a, Expr *b) { return expr_read(module, t, 2, (Expr *[]){a, b}, NULL, NOWHERE); }
-static Expr *rd3(Tensor *t, Expr *a, Expr *b, Expr *c) { return expr_read(module, t, 3, (Expr *[]){a, b, c}, NULL, NOWHERE); }
+static Index *ix(const char *name, int64_t extent)
+{
+    return index_new(module, name, extent, NOWHERE);
+}
+static Expr *ei(Index *index)
+{
+    return expr_index(module, index, NOWHERE);
+}
+static Expr *in(int64_t number)
+{
+    return expr_int(module, number);
+}
+static Expr *real(double number)
+{
+    return expr_number(module, number, false, NOWHERE);
+}
+static Expr *f1(Function function, Expr *a)
+{
+    return expr_apply(module, function, a, NULL, NULL, NOWHERE);
+}
+static Expr *f2(Function function, Expr *a, Expr *b)
+{
+    return expr_apply(module, function, a, b, NULL, NOWHERE);
+}
+static Expr *add(Expr *a, Expr *b)
+{
+    return f2(FN_ADD, a, b);
+}
+static Expr *mul(Expr *a, Expr *b)
+{
+    return f2(FN_MUL, a, b);
+}
+static Expr *red(Reduction reduction, Index *i, Expr *body)
+{
+    return expr_reduce(module, reduction, 1, &i, body, NOWHERE);
+}
+static Expr *rd0(Tensor *t)
+{
+    return expr_read(module, t, 0, NULL, NULL, NOWHERE);
+}
+static Expr *rd1(Tensor *t, Expr *a)
+{
+    return expr_read(module, t, 1, (Expr *[]){a}, NULL, NOWHERE);
+}
+static Expr *rd2(Tensor *t, Expr *a, Expr *b)
+{
+    return expr_read(module, t, 2, (Expr *[]){a, b}, NULL, NOWHERE);
+}
+static Expr *rd3(Tensor *t, Expr *a, Expr *b, Expr *c)
+{
+    return expr_read(module, t, 3, (Expr *[]){a, b, c}, NULL, NOWHERE);
+}
 
 static Tensor *tensor(TensorKind kind, const char *name, int rank, const int64_t *extents)
 {
@@ -63,8 +102,14 @@ static Tensor *tensor(TensorKind kind, const char *name, int rank, const int64_t
     return result;
 }
 
-static Tensor *tensor1(TensorKind kind, const char *name, int64_t a) { return tensor(kind, name, 1, (int64_t[]){a}); }
-static Tensor *tensor2(TensorKind kind, const char *name, int64_t a, int64_t b) { return tensor(kind, name, 2, (int64_t[]){a, b}); }
+static Tensor *tensor1(TensorKind kind, const char *name, int64_t a)
+{
+    return tensor(kind, name, 1, (int64_t[]){a});
+}
+static Tensor *tensor2(TensorKind kind, const char *name, int64_t a, int64_t b)
+{
+    return tensor(kind, name, 2, (int64_t[]){a, b});
+}
 static Tensor *tensor3(TensorKind kind, const char *name, int64_t a, int64_t b, int64_t c)
 {
     return tensor(kind, name, 3, (int64_t[]){a, b, c});
@@ -314,7 +359,8 @@ static void attention_blocks(void **state)
     assert_int_equal(count_loops(plan, &turns), 1);
     assert_true(turns >= 2);
     bool softmax = false;
-    for (int i = 0; i < plan->kernels.count; i++) softmax |= plan->kernels.data[i]->equations.count == 4 && plan->kernels.data[i]->row_count == 2;
+    for (int i = 0; i < plan->kernels.count; i++)
+        softmax |= plan->kernels.data[i]->equations.count == 4 && plan->kernels.data[i]->row_count == 2;
     assert_true(softmax);
     assert_int_equal(count_form(plan, KERNEL_CONTRACTION), 6); /* stem, qkv, scores, values, projection in the loop and at the end */
 }
@@ -490,7 +536,9 @@ static void build_odd(void)
     Tensor *z = dense(layernorm(y, 0, 64), 70, FUNCTION_COUNT, NULL);
     output("z", z);
     Index *i = ix("i", 1), *c = ix("c", 64);
-    output("sum", equation("sum", 0, NULL, expr_reduce(module, REDUCE_SUM, 2, (Index *[]){i, c}, mul(rd2(x, ei(i), ei(c)), rd2(y, ei(i), ei(c))), NOWHERE)));
+    output("sum",
+           equation("sum", 0, NULL,
+                    expr_reduce(module, REDUCE_SUM, 2, (Index *[]){i, c}, mul(rd2(x, ei(i), ei(c)), rd2(y, ei(i), ei(c))), NOWHERE)));
     output("same", x);
 }
 
