@@ -29,8 +29,8 @@ int command_check(int argc, char **argv)
         {"json", 0, OPTION_FLAG, &json, NULL, "print the diagnostics as JSON on standard output"},
     };
     Words words = {0};
-    int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION...]", "Reports every mistake in a model file, located and explained.", options,
-                             sizeof options / sizeof *options, &words);
+    int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION...]", "Reports every mistake in a model file, located and explained.",
+                             options, sizeof options / sizeof *options, &words);
     if (code < 0 && words.count != 1) code = wrong_call("check", "one model file is needed");
     if (code < 0) code = check(arena, words.data[0], &model, json);
     arena_free(arena);

@@ -81,8 +81,8 @@ static int next_parameter(const Block *block, const Slot *slots, int from, bool 
 
 static bool error_too_many(Call *call, const AstExpr *expr, const Block *block, Place place)
 {
-    Diagnostic *diag = diag_error(call->expander->diags, GM023, place, "%s takes at most %d argument%s", block->ast->name, block->ast->parameters.count,
-                                  block->ast->parameters.count == 1 ? "" : "s");
+    Diagnostic *diag = diag_error(call->expander->diags, GM023, place, "%s takes at most %d argument%s", block->ast->name,
+                                  block->ast->parameters.count, block->ast->parameters.count == 1 ? "" : "s");
     diag_label(diag, block->ast->name_place, "declared here");
     (void)expr;
     return false;
@@ -99,7 +99,8 @@ static bool fill_positional(Call *call, const AstExpr *expr, const Block *block,
         /* a tensor in place of a number, or the other way round, is reported by the slot */
         if (!fill(call, block, slots, at, values[k], argument->place, argument->value)) return false;
         if (!block->ast->parameters.data[at].is_tensor && ++numbers == 3) {
-            Diagnostic *diag = diag_warning(call->expander->diags, GM026, argument->place, "more than two compile-time arguments by position");
+            Diagnostic *diag =
+                diag_warning(call->expander->diags, GM026, argument->place, "more than two compile-time arguments by position");
             diag_help(diag, "name it: %s = %s", block->ast->parameters.data[at].name, expr_text(call->expander->arena, argument->value));
         }
         next = at + 1;
@@ -124,9 +125,10 @@ static bool check_kind(Call *call, const Block *block, const AstParameter *param
     const Value *value = &slot->value;
     if (value->kind == VALUE_POISON) return true;
     bool tensor = value->kind == VALUE_TENSOR || value->kind == VALUE_ELEMENT;
-    if (parameter->is_tensor ? tensor || value->kind == VALUE_LIST || value->kind == VALUE_NUMBER : !tensor && value->kind != VALUE_TUPLE) return true;
-    Diagnostic *diag = diag_error(call->expander->diags, GM022, slot->place, "%s of %s is %s, this is %s", parameter->name, block->ast->name,
-                                  parameter->is_tensor ? "a tensor" : "known at compile time", value_kind_name(value));
+    if (parameter->is_tensor ? tensor || value->kind == VALUE_LIST || value->kind == VALUE_NUMBER : !tensor && value->kind != VALUE_TUPLE)
+        return true;
+    Diagnostic *diag = diag_error(call->expander->diags, GM022, slot->place, "%s of %s is %s, this is %s", parameter->name,
+                                  block->ast->name, parameter->is_tensor ? "a tensor" : "known at compile time", value_kind_name(value));
     diag_label(diag, parameter->place, "declared here");
     if (value->kind == VALUE_TUPLE) diag_help(diag, "give each result a name first: a, b = …");
     if (value->kind == VALUE_CALLABLE && value->callable->partial) diag_help(diag, "%s is given no tensor here", value->callable->name);
@@ -154,7 +156,8 @@ bool bind_arguments(Call *call, const AstExpr *expr, const Callable *callable, V
         const AstParameter *parameter = &block->ast->parameters.data[k];
         if (!slots[k].present) {
             if (!parameter->is_tensor || *partial) continue;
-            Diagnostic *diag = diag_error(call->expander->diags, GM023, expr->place, "%s needs the tensor %s", block->ast->name, parameter->name);
+            Diagnostic *diag =
+                diag_error(call->expander->diags, GM023, expr->place, "%s needs the tensor %s", block->ast->name, parameter->name);
             diag_label(diag, parameter->place, "declared here");
             right = false;
             continue;
@@ -182,7 +185,8 @@ bool bind_defaults(Call *callee, Slot *slots)
         Value value = evaluate_expr(callee, NULL, parameter->value);
         if (value.kind == VALUE_POISON) return false;
         if (!value_is_constant(&value) && value.kind != VALUE_CALLABLE) {
-            diag_error(expander->diags, GM022, parameter->value->place, "a default is known at compile time, this is %s", value_kind_name(&value));
+            diag_error(expander->diags, GM022, parameter->value->place, "a default is known at compile time, this is %s",
+                       value_kind_name(&value));
             return false;
         }
         slots[k] = (Slot){.value = value, .present = true, .defaulted = true, .place = parameter->place, .ast = parameter->value};

@@ -95,7 +95,8 @@ static void error_outside(Prover *prover, const ReadCheck *check, int axis, bool
     diag_caret(diag, "%lld to %lld here, axis %d of %s has 0 to %lld%s", (long long)low, (long long)high, axis, check->name, last, story);
     if (check->read->otherwise) return;
     if (high > last && low >= 0 && check->read->args[axis]->kind == EXPR_INDEX)
-        diag_help(diag, "for %s < %lld stays inside, or say what lies outside: %s[… or 0]", check->read->args[axis]->index->name, last + 1, check->name);
+        diag_help(diag, "for %s < %lld stays inside, or say what lies outside: %s[… or 0]", check->read->args[axis]->index->name, last + 1,
+                  check->name);
     else
         diag_help(diag, "say what lies outside: %s[… or 0]", check->name);
 }
@@ -138,7 +139,8 @@ static void prove_case(Prover *prover, const ReadCheck *check, int axis, int64_t
 static void prove(Prover *prover, ReadCheck *check)
 {
     if (++prover->proofs > MAX_PROOFS) {
-        if (!prover->failed) diag_error(prover->equation->call->expander->diags, GM075, check->place, "the alternatives of this read are too many to prove");
+        if (!prover->failed)
+            diag_error(prover->equation->call->expander->diags, GM075, check->place, "the alternatives of this read are too many to prove");
         prover->failed = true;
         return;
     }

@@ -131,7 +131,8 @@ static Value returned_value(Call *callee, Place place)
     if (count != ast->results.count) return value_poison();
     for (int k = 0; k < count; k++) {
         if (!right) results[k] = value_poison();
-        if (results[k].kind == VALUE_TENSOR) results[k].axes = origin_outward(expander->arena, results[k].axes, results[k].tensor->rank, callee->up->depth);
+        if (results[k].kind == VALUE_TENSOR)
+            results[k].axes = origin_outward(expander->arena, results[k].axes, results[k].tensor->rank, callee->up->depth);
     }
     return callee->result;
 }
@@ -157,7 +158,8 @@ static Value expand_block(Call *call, Call *callee, const AstExpr *expr, Slot *s
     expander->diags->call = note;
     bool owns = expander->module->weights.count > weights || expander->parameters.count > instances;
     if (through_argument && owns && !expr->path) {
-        Diagnostic *diag = diag_error(expander->diags, GM082, expr->place, "%s is an argument here and owns parameters: its path must be written", expr->text);
+        Diagnostic *diag = diag_error(expander->diags, GM082, expr->place,
+                                      "%s is an argument here and owns parameters: its path must be written", expr->text);
         diag_help(diag, "%s(…) @ name, or @ . to add no level", expr->text);
     }
     return result;
@@ -188,7 +190,12 @@ static Call *callee_new(Call *call, const AstExpr *expr, const Callable *callabl
 {
     Expander *expander = call->expander;
     Call *callee = arena_new_object(expander->arena, Call);
-    *callee = (Call){.expander = expander, .up = call, .block = callable->block, .file = callable->block->file, .depth = call->depth + 1, .shared = call->shared};
+    *callee = (Call){.expander = expander,
+                     .up = call,
+                     .block = callable->block,
+                     .file = callable->block->file,
+                     .depth = call->depth + 1,
+                     .shared = call->shared};
     callee->untaken = text_new(expander->arena);
     CallNote *note = arena_new_object(expander->arena, CallNote);
     *note = (CallNote){.up = expander->diags->call, .text = arguments_text(expander, callable->block, slots, false), .at = expr->place};
@@ -207,7 +214,8 @@ static bool check_depth(Call *call, const AstExpr *expr)
 {
     if (call->depth < MAX_CALL_DEPTH) return true;
     if (!call->expander->too_large) {
-        Diagnostic *diag = diag_error(call->expander->diags, GM028, expr->place, "blocks call each other more than %d deep", MAX_CALL_DEPTH);
+        Diagnostic *diag =
+            diag_error(call->expander->diags, GM028, expr->place, "blocks call each other more than %d deep", MAX_CALL_DEPTH);
         diag_help(diag, "a block that calls itself needs an `if` that ends it");
     }
     call->expander->too_large = true;
@@ -221,7 +229,8 @@ Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, con
     if (!check_depth(call, expr) || !expander_count(expander, 10, expr->place)) return value_poison();
     bool inside = equation || call->element;
     if (inside && block_purity(expander, block) < PURITY_MAYBE) {
-        Diagnostic *diag = diag_error(expander->diags, GM032, expr->name_place, "%s is no element function: it cannot be called inside an equation", block->ast->name);
+        Diagnostic *diag = diag_error(expander->diags, GM032, expr->name_place,
+                                      "%s is no element function: it cannot be called inside an equation", block->ast->name);
         diag_label(diag, block->ast->name_place, "its tensors are not all [..], or it looks at more than one element");
         diag_help(diag, "call it before, and read elements of its result");
         return value_poison();

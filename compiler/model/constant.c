@@ -17,10 +17,14 @@ static Value from_constant(Arena *arena, const ConstantValue *constant)
 {
     switch (constant->kind) {
     case CONSTANT_NUMBER:
-        return value_number(constant->integer && fabs(constant->number) < 9007199254740992.0 ? number_int((int64_t)constant->number) : number_real(constant->number));
-    case CONSTANT_FLAG: return value_flag(constant->flag);
-    case CONSTANT_STRING: return (Value){.kind = VALUE_STRING, .text = constant->text};
-    case CONSTANT_LIST: break;
+        return value_number(constant->integer && fabs(constant->number) < 9007199254740992.0 ? number_int((int64_t)constant->number)
+                                                                                             : number_real(constant->number));
+    case CONSTANT_FLAG:
+        return value_flag(constant->flag);
+    case CONSTANT_STRING:
+        return (Value){.kind = VALUE_STRING, .text = constant->text};
+    case CONSTANT_LIST:
+        break;
     }
     Value list = {.kind = VALUE_LIST, .count = constant->count, .items = arena_new_array(arena, Value, constant->count + 1)};
     for (int k = 0; k < constant->count; k++) list.items[k] = from_constant(arena, &constant->items[k]);
@@ -84,7 +88,8 @@ static bool constant_call(Evaluator *evaluator, const AstExpr *expr, Value *valu
     }
     int wanted = len ? 1 : function_table[function].arity;
     if (expr->arguments.count != wanted) {
-        diag_error(evaluator->diags, GM023, expr->place, "%s takes %d argument%s, not %d", expr->text, wanted, wanted == 1 ? "" : "s", expr->arguments.count);
+        diag_error(evaluator->diags, GM023, expr->place, "%s takes %d argument%s, not %d", expr->text, wanted, wanted == 1 ? "" : "s",
+                   expr->arguments.count);
         return false;
     }
     for (int k = 0; k < wanted; k++)
@@ -102,14 +107,16 @@ static bool constant_compound(Evaluator *evaluator, const AstExpr *expr, Value *
     const char *error = "";
     Value left, right;
     if (expr->kind == AST_LIST) {
-        *value = (Value){.kind = VALUE_LIST, .count = expr->items.count, .items = arena_new_array(evaluator->arena, Value, expr->items.count + 1)};
+        *value = (Value){
+            .kind = VALUE_LIST, .count = expr->items.count, .items = arena_new_array(evaluator->arena, Value, expr->items.count + 1)};
         for (int k = 0; k < expr->items.count; k++)
             if (!evaluate_constant(evaluator, expr->items.data[k], &value->items[k])) return false;
         return true;
     }
     if (expr->kind == AST_READ) {
         if (!constant_name(evaluator, expr, &left)) return false;
-        if (left.kind != VALUE_LIST || expr->items.count != 1 || expr->otherwise) return fail(evaluator, expr->place, "only lists have elements here");
+        if (left.kind != VALUE_LIST || expr->items.count != 1 || expr->otherwise)
+            return fail(evaluator, expr->place, "only lists have elements here");
         if (!evaluate_constant(evaluator, expr->items.data[0], &right)) return false;
         return value_element(evaluator->arena, &left, &right, value, &error) || fail(evaluator, expr->place, error);
     }
@@ -141,15 +148,25 @@ static bool evaluate_constant(Evaluator *evaluator, const AstExpr *expr, Value *
         *value = (Value){.kind = VALUE_STRING, .text = expr->text};
         right = true;
         break;
-    case AST_NAME: right = constant_name(evaluator, expr, value); break;
-    case AST_CALL: right = constant_call(evaluator, expr, value); break;
-    case AST_PARENS: right = evaluate_constant(evaluator, expr->left, value); break;
+    case AST_NAME:
+        right = constant_name(evaluator, expr, value);
+        break;
+    case AST_CALL:
+        right = constant_call(evaluator, expr, value);
+        break;
+    case AST_PARENS:
+        right = evaluate_constant(evaluator, expr->left, value);
+        break;
     case AST_LIST:
     case AST_UNARY:
     case AST_BINARY:
-    case AST_READ: right = constant_compound(evaluator, expr, value); break;
+    case AST_READ:
+        right = constant_compound(evaluator, expr, value);
+        break;
     case AST_REDUCE:
-    case AST_DOTS: right = fail(evaluator, expr->place, "this is not known at compile time"); break;
+    case AST_DOTS:
+        right = fail(evaluator, expr->place, "this is not known at compile time");
+        break;
     }
     evaluator->depth--;
     return right;

@@ -106,16 +106,19 @@ Value as_element(Call *call, EquationContext *equation, Value value, Place place
     Expander *expander = call->expander;
     switch (value.kind) {
     case VALUE_POISON:
-    case VALUE_ELEMENT: return value;
+    case VALUE_ELEMENT:
+        return value;
     case VALUE_NUMBER:
-    case VALUE_FLAG: return number_element(call, &value, place);
+    case VALUE_FLAG:
+        return number_element(call, &value, place);
     case VALUE_LIST: {
         Tensor *tensor = list_tensor(call, &value, place);
         if (!tensor) return value_poison();
         value = tensor_value(tensor, NULL);
         break;
     }
-    case VALUE_TENSOR: break;
+    case VALUE_TENSOR:
+        break;
     case VALUE_STRING:
     case VALUE_CALLABLE:
     case VALUE_TUPLE:
@@ -215,7 +218,8 @@ const char *unique_tensor_name(Expander *expander, const char *prefix, const cha
 {
     char *full = arena_strdup(expander->arena, path_join(expander->arena, prefix, name));
     for (char *c = full; *c; c++)
-        if (!(*c == '.' || *c == '_' || *c == '-' || (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z'))) *c = '_';
+        if (!(*c == '.' || *c == '_' || *c == '-' || (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')))
+            *c = '_';
     const char *unique = full;
     int *last = map_get(&expander->tensor_names, full);
     while (last) {
@@ -229,9 +233,9 @@ const char *unique_tensor_name(Expander *expander, const char *prefix, const cha
 }
 
 typedef struct {
-    bool any;         /* an index or the read of an integer */
-    bool wide;        /* reads i64 */
-    bool unknown;     /* reads what is not a constant */
+    bool any;     /* an index or the read of an integer */
+    bool wide;    /* reads i64 */
+    bool unknown; /* reads what is not a constant */
 } ValueFacts;
 
 static void visit_facts(Expr *node, void *context)
@@ -308,8 +312,8 @@ static Value element_tensor(Call *call, const Value *value, const char *name, Pl
         extents[axis] = value->indices[axis]->extent;
         subscripts[axis] = expr_index(expander->module, value->indices[axis], place);
     }
-    Tensor *tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, name), element_type_of(value->expr),
-                                value->rank, extents, place);
+    Tensor *tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, name),
+                                element_type_of(value->expr), value->rank, extents, place);
     equation_finish(call, tensor, value->rank, value->indices, subscripts, value->expr, place, false, true);
     return tensor_value(tensor, value->axes);
 }
@@ -344,8 +348,8 @@ Value copy_tensor(Call *call, Value value, const char *name, Place place)
         extents[axis] = element.indices[axis]->extent;
         subscripts[axis] = expr_index(call->expander->module, element.indices[axis], place);
     }
-    Tensor *tensor = tensor_new(call->expander->module, TENSOR_LOCAL, unique_tensor_name(call->expander, call->prefix, name), value.tensor->type,
-                                element.rank, extents, place);
+    Tensor *tensor = tensor_new(call->expander->module, TENSOR_LOCAL, unique_tensor_name(call->expander, call->prefix, name),
+                                value.tensor->type, element.rank, extents, place);
     equation_finish(call, tensor, element.rank, element.indices, subscripts, element.expr, place, false, false);
     return tensor_value(tensor, value.axes);
 }

@@ -25,7 +25,8 @@ bool expander_count(Expander *expander, int steps, Place place)
 {
     expander->statements += steps;
     if (expander->statements > MAX_STATEMENTS) error_too_large(expander, GM035, place, "the repeats of this model are too many to expand");
-    if (expander->module->equations.count > MAX_EQUATIONS) error_too_large(expander, GM035, place, "this model expands to more than 200000 equations");
+    if (expander->module->equations.count > MAX_EQUATIONS)
+        error_too_large(expander, GM035, place, "this model expands to more than 200000 equations");
     return !expander->too_large;
 }
 
@@ -34,22 +35,38 @@ bool expander_count(Expander *expander, int steps, Place place)
 static Function operator_function(AstOperator op)
 {
     switch (op) {
-    case AST_ADD: return FN_ADD;
-    case AST_SUB: return FN_SUB;
-    case AST_MUL: return FN_MUL;
-    case AST_DIV: return FN_DIV;
-    case AST_FLOORDIV: return FN_FLOORDIV;
-    case AST_MOD: return FN_MOD;
-    case AST_LT: return FN_LT;
-    case AST_GT: return FN_GT;
-    case AST_LE: return FN_LE;
-    case AST_GE: return FN_GE;
-    case AST_EQ: return FN_EQ;
-    case AST_NE: return FN_NE;
-    case AST_AND: return FN_AND;
-    case AST_OR: return FN_OR;
-    case AST_NEG: return FN_NEG;
-    case AST_NOT: return FN_NOT;
+    case AST_ADD:
+        return FN_ADD;
+    case AST_SUB:
+        return FN_SUB;
+    case AST_MUL:
+        return FN_MUL;
+    case AST_DIV:
+        return FN_DIV;
+    case AST_FLOORDIV:
+        return FN_FLOORDIV;
+    case AST_MOD:
+        return FN_MOD;
+    case AST_LT:
+        return FN_LT;
+    case AST_GT:
+        return FN_GT;
+    case AST_LE:
+        return FN_LE;
+    case AST_GE:
+        return FN_GE;
+    case AST_EQ:
+        return FN_EQ;
+    case AST_NE:
+        return FN_NE;
+    case AST_AND:
+        return FN_AND;
+    case AST_OR:
+        return FN_OR;
+    case AST_NEG:
+        return FN_NEG;
+    case AST_NOT:
+        return FN_NOT;
     }
     return FN_ADD;
 }
@@ -80,7 +97,8 @@ static bool check_division(Call *call, EquationContext *equation, const AstExpr 
 static bool check_product(Call *call, EquationContext *equation, const AstExpr *expr, const Value *left, const Value *right)
 {
     if (!equation || !equation->subscript_depth || !left->indexed || !right->indexed) return true;
-    Diagnostic *diag = diag_error(call->expander->diags, GM066, expr->op_place.source ? expr->op_place : expr->place, "a product of two indices in brackets");
+    Diagnostic *diag = diag_error(call->expander->diags, GM066, expr->op_place.source ? expr->op_place : expr->place,
+                                  "a product of two indices in brackets");
     diag_help(diag, "make it a table and read that: t[i, j] = i * j, then x[t[i, j]]");
     return false;
 }
@@ -96,8 +114,9 @@ Value apply_operator(Call *call, EquationContext *equation, const AstExpr *expr,
     bool logical = expr->op == AST_AND || expr->op == AST_OR || expr->op == AST_NOT;
     for (int k = 0; k < (unary ? 1 : 2); k++) {
         if (sides[k].condition == logical) continue;
-        diag_error(call->expander->diags, GM071, places[k], logical ? "`&&`, `||` and `!` take flags, this is a number"
-                                                                    : "this is a flag, a number is needed; where(flag, 1, 0) is one");
+        diag_error(call->expander->diags, GM071, places[k],
+                   logical ? "`&&`, `||` and `!` take flags, this is a number"
+                           : "this is a flag, a number is needed; where(flag, 1, 0) is one");
         return value_poison();
     }
     if (!unary && expr->op == AST_DIV && !check_division(call, equation, expr, &sides[0], &sides[1])) return value_poison();
@@ -128,10 +147,10 @@ static Value evaluate_operator(Call *call, EquationContext *equation, const AstE
     if (left.kind == VALUE_FLAG && expr->op == AST_OR && left.flag) return left;
     if (!unary) right = evaluate_expr(call, equation, expr->right);
     if (!unary && is_poison(&right)) return right;
-    if (unary && known_now(&left))
-        return value_unary(expr->op, &left, &result, &error) ? result : error_arithmetic(call, expr, error);
-    bool tensor_list = !unary && ((left.kind == VALUE_LIST && right.kind == VALUE_NUMBER) || (left.kind == VALUE_NUMBER && right.kind == VALUE_LIST) ||
-                                  (left.kind == VALUE_LIST && right.kind == VALUE_LIST && expr->op != AST_EQ && expr->op != AST_NE));
+    if (unary && known_now(&left)) return value_unary(expr->op, &left, &result, &error) ? result : error_arithmetic(call, expr, error);
+    bool tensor_list =
+        !unary && ((left.kind == VALUE_LIST && right.kind == VALUE_NUMBER) || (left.kind == VALUE_NUMBER && right.kind == VALUE_LIST) ||
+                   (left.kind == VALUE_LIST && right.kind == VALUE_LIST && expr->op != AST_EQ && expr->op != AST_NE));
     if (!unary && known_now(&left) && known_now(&right) && !tensor_list)
         return value_binary(expr->op, &left, &right, &result, &error) ? result : error_arithmetic(call, expr, error);
     return apply_operator(call, equation, expr, left, right);
@@ -169,8 +188,8 @@ static Value apply_function(Call *call, EquationContext *equation, const AstExpr
         if (is_poison(&arguments[k])) return value_poison();
         bool flag = function == FN_WHERE && k == 0;
         if (arguments[k].condition == flag) continue;
-        diag_error(call->expander->diags, GM071, argument->place, flag ? "the first argument of where is a flag, this is a number"
-                                                                       : "this is a flag, a number is needed");
+        diag_error(call->expander->diags, GM071, argument->place,
+                   flag ? "the first argument of where is a flag, this is a number" : "this is a flag, a number is needed");
         return value_poison();
     }
     if (!align_elements(call, count, arguments, places)) return value_poison();
@@ -240,7 +259,8 @@ static Value evaluate_call(Call *call, EquationContext *equation, const AstExpr 
     if (!strcmp(name, "len")) return call_len(call, equation, expr);
     Function function;
     if (function_find(name, &function)) return call_function(call, equation, expr, function);
-    if (names_constant(call->expander, call->file, name) && names_lookup(call, name, expr->name_place, &value) && is_poison(&value)) return value;
+    if (names_constant(call->expander, call->file, name) && names_lookup(call, name, expr->name_place, &value) && is_poison(&value))
+        return value;
     error_unknown_block(call, name, expr->name_place);
     return value_poison();
 }
@@ -250,8 +270,11 @@ static Value evaluate_call(Call *call, EquationContext *equation, const AstExpr 
 static Value evaluate_index(EquationContext *equation, IndexVariable *variable, const AstExpr *expr)
 {
     variable->used = true;
-    return (Value){.kind = VALUE_ELEMENT, .expr = expr_index(equation->call->expander->module, variable->index, expr->place),
-                   .indexed = true, .size = 1, .depth = 1};
+    return (Value){.kind = VALUE_ELEMENT,
+                   .expr = expr_index(equation->call->expander->module, variable->index, expr->place),
+                   .indexed = true,
+                   .size = 1,
+                   .depth = 1};
 }
 
 static Value evaluate_name(Call *call, EquationContext *equation, const AstExpr *expr)
@@ -262,8 +285,11 @@ static Value evaluate_name(Call *call, EquationContext *equation, const AstExpr 
         if (variable) return evaluate_index(equation, variable, expr);
         Binding *binding = equation->left ? names_find(call, expr->text) : NULL;
         if (binding && binding->loop)
-            return (Value){.kind = VALUE_ELEMENT, .expr = expr_index(call->expander->module, binding->loop->index, expr->place),
-                           .indexed = true, .size = 1, .depth = 1};
+            return (Value){.kind = VALUE_ELEMENT,
+                           .expr = expr_index(call->expander->module, binding->loop->index, expr->place),
+                           .indexed = true,
+                           .size = 1,
+                           .depth = 1};
     }
     if (names_lookup(call, expr->text, expr->place, &value)) return value;
     error_unknown_name(call, equation, expr->text, expr->place);
@@ -315,7 +341,8 @@ static Value evaluate_read(Call *call, EquationContext *equation, const AstExpr 
         source = tensor_value(tensor, NULL);
     }
     if (source.kind == VALUE_TENSOR || source.kind == VALUE_ELEMENT) return read_tensor(call, equation, expr, source);
-    if (source.kind == VALUE_NUMBER && call->element && (expr->items.count == 0 || (expr->items.count == 1 && expr->items.data[0]->kind == AST_DOTS)))
+    if (source.kind == VALUE_NUMBER && call->element &&
+        (expr->items.count == 0 || (expr->items.count == 1 && expr->items.data[0]->kind == AST_DOTS)))
         return source;
     diag_error(call->expander->diags, GM022, expr->name_place, "%s is %s, it has no elements", expr->text, value_kind_name(&source));
     return value_poison();
@@ -329,7 +356,8 @@ static Value evaluate_list(Call *call, EquationContext *equation, const AstExpr 
         list.items[k] = evaluate_expr(call, equation, expr->items.data[k]);
         if (is_poison(&list.items[k])) return value_poison();
         if (value_is_constant(&list.items[k]) || list.items[k].kind == VALUE_CALLABLE) continue;
-        diag_error(call->expander->diags, GM022, expr->items.data[k]->place, "a list holds what is known now, this is %s", value_kind_name(&list.items[k]));
+        diag_error(call->expander->diags, GM022, expr->items.data[k]->place, "a list holds what is known now, this is %s",
+                   value_kind_name(&list.items[k]));
         return value_poison();
     }
     return list;
@@ -339,18 +367,29 @@ Value evaluate_expr(Call *call, EquationContext *equation, const AstExpr *expr)
 {
     if (!expr || !expander_enter(call->expander, expr->place)) return value_poison();
     switch (expr->kind) {
-    case AST_NUMBER: return value_number(number_parse(expr));
-    case AST_FLAG: return value_flag(expr->flag);
-    case AST_STRING: return (Value){.kind = VALUE_STRING, .text = expr->text};
-    case AST_NAME: return evaluate_name(call, equation, expr);
-    case AST_LIST: return evaluate_list(call, equation, expr);
+    case AST_NUMBER:
+        return value_number(number_parse(expr));
+    case AST_FLAG:
+        return value_flag(expr->flag);
+    case AST_STRING:
+        return (Value){.kind = VALUE_STRING, .text = expr->text};
+    case AST_NAME:
+        return evaluate_name(call, equation, expr);
+    case AST_LIST:
+        return evaluate_list(call, equation, expr);
     case AST_UNARY:
-    case AST_BINARY: return evaluate_operator(call, equation, expr);
-    case AST_CALL: return evaluate_call(call, equation, expr);
-    case AST_READ: return evaluate_read(call, equation, expr);
-    case AST_REDUCE: return evaluate_reduction(call, equation, expr);
-    case AST_PARENS: return evaluate_expr(call, equation, expr->left);
-    case AST_DOTS: break;
+    case AST_BINARY:
+        return evaluate_operator(call, equation, expr);
+    case AST_CALL:
+        return evaluate_call(call, equation, expr);
+    case AST_READ:
+        return evaluate_read(call, equation, expr);
+    case AST_REDUCE:
+        return evaluate_reduction(call, equation, expr);
+    case AST_PARENS:
+        return evaluate_expr(call, equation, expr->left);
+    case AST_DOTS:
+        break;
     }
     diag_error(call->expander->diags, GM049, expr->place, "`..` stands only in brackets");
     return value_poison();
@@ -364,7 +403,8 @@ static void error_size(Call *call, const AstExpr *expr, const char *what, const 
     Text text = text_new(expander->arena);
     value_print(value, &text);
     if (value->kind != VALUE_NUMBER) {
-        Diagnostic *diag = diag_error(expander->diags, GM022, expr->place, "%s must be a number known now, this is %s", what, value_kind_name(value));
+        Diagnostic *diag =
+            diag_error(expander->diags, GM022, expr->place, "%s must be a number known now, this is %s", what, value_kind_name(value));
         if (value->kind == VALUE_TENSOR) diag_help(diag, "a tensor's sizes are named in the block's signature: x[N, C]");
         return;
     }
@@ -389,8 +429,9 @@ bool evaluate_size(Call *call, const AstExpr *expr, const char *what, int64_t mi
     if (origin) *origin = origin_of_names(call, expr);
     if (*size < minimum || *size > MAX_ELEMENTS) {
         DiagnosticCode code = *size < minimum ? GM045 : GM046;
-        Diagnostic *diag = diag_error(call->expander->diags, code, expr->place, "%s is %lld, %s", what, (long long)*size,
-                                      *size < minimum ? minimum == 1 ? "sizes are at least 1" : "it cannot be negative" : "which is too large");
+        Diagnostic *diag =
+            diag_error(call->expander->diags, code, expr->place, "%s is %lld, %s", what, (long long)*size,
+                       *size < minimum ? minimum == 1 ? "sizes are at least 1" : "it cannot be negative" : "which is too large");
         const Origin *from = origin_of_names(call, expr);
         if (from) diag_caret(diag, "%s", origin_story(call->expander->arena, from, expr->place.source) + 2);
         return false;
@@ -404,7 +445,8 @@ bool evaluate_flag(Call *call, const AstExpr *expr, bool *flag)
     if (is_poison(&value)) return false;
     *flag = value.flag;
     if (value.kind == VALUE_FLAG) return true;
-    Diagnostic *diag = diag_error(call->expander->diags, GM031, expr->place, "`if` takes a flag known now, this is %s", value_kind_name(&value));
+    Diagnostic *diag =
+        diag_error(call->expander->diags, GM031, expr->place, "`if` takes a flag known now, this is %s", value_kind_name(&value));
     if (value.kind == VALUE_ELEMENT && value.condition) diag_help(diag, "where(condition, then, else) chooses at run time");
     if (value.kind == VALUE_NUMBER) diag_help(diag, "compare it: %s != 0", expr_text(call->expander->arena, expr));
     return false;

@@ -18,14 +18,14 @@ static bool model_parameter(Call *call, const AstParameter *parameter, Text *res
     }
     Value value = evaluate_expr(call, NULL, setting ? setting->expr : parameter->value);
     if (value.kind != VALUE_POISON && !value_is_constant(&value) && value.kind != VALUE_CALLABLE) {
-        diag_error(expander->diags, GM022, setting ? setting->place : parameter->place, "%s is known at compile time, this is %s", parameter->name,
-                   value_kind_name(&value));
+        diag_error(expander->diags, GM022, setting ? setting->place : parameter->place, "%s is known at compile time, this is %s",
+                   parameter->name, value_kind_name(&value));
         value = value_poison();
     }
     if (value.kind == VALUE_NUMBER) {
         const char *text = setting ? arena_printf(expander->arena, "%s = %s", parameter->name, setting->text) : parameter->name;
-        value.origin = origin_new(call, setting ? ORIGIN_SET : ORIGIN_GIVEN, parameter->name, text, setting ? NULL : parameter->value, setting ? setting->place : parameter->place,
-                                  setting ? NULL : origin_of_names(call, parameter->value));
+        value.origin = origin_new(call, setting ? ORIGIN_SET : ORIGIN_GIVEN, parameter->name, text, setting ? NULL : parameter->value,
+                                  setting ? setting->place : parameter->place, setting ? NULL : origin_of_names(call, parameter->value));
     }
     names_bind(call, parameter->name, value, parameter->place);
     text_printf(resolved, "%s%s = ", resolved->length ? ", " : "", parameter->name);

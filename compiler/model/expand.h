@@ -5,7 +5,7 @@
  *   statement.c   what each statement does
  *   evaluate.c    an expression → Value; knows which of the following is meant
  *   elementwise.c whole tensors, element functions, and how a value becomes a tensor
- *   index_equation.c reads, reductions, left sides: index equations
+ *   index_equation.c  left sides, collecting, the whole equation;  read.c  reads and reductions
  *   extents.c     which extent an index has, and the error when two disagree
  *   bounds.c      every read proved inside its tensor
  *   call.c        a block called: arguments.c binds, pattern.c matches shapes
@@ -21,11 +21,11 @@
 enum {
     MAX_CALL_DEPTH = 100,
     MAX_EQUATIONS = 200000,
-    MAX_STATEMENTS = 1000000,   /* executed, repeats unrolled; a call of a block counts as 10 */
-    MAX_ELEMENT_SIZE = 20000,   /* nodes of one value, counted as a tree */
+    MAX_STATEMENTS = 1000000, /* executed, repeats unrolled; a call of a block counts as 10 */
+    MAX_ELEMENT_SIZE = 20000, /* nodes of one value, counted as a tree */
     MAX_ELEMENT_DEPTH = 500,
     MAX_STACK_BYTES = 3 << 20,
-    MAX_TABLE_WORK = 1 << 25    /* evaluations spent on one constant table */
+    MAX_TABLE_WORK = 1 << 25 /* evaluations spent on one constant table */
 };
 #define MAX_ELEMENTS ((int64_t)1 << 40) /* of a tensor */
 
@@ -41,7 +41,7 @@ typedef enum { PURITY_UNKNOWN, PURITY_PENDING, PURITY_NO, PURITY_MAYBE, PURITY_Y
 struct Block {
     const AstCallable *ast;
     FileScope *file;
-    Purity purity;   /* is it an element function? MAYBE: it calls its arguments */
+    Purity purity; /* is it an element function? MAYBE: it calls its arguments */
 };
 
 typedef struct {
@@ -54,19 +54,19 @@ typedef struct {
 struct FileScope {
     AstFile *ast;
     LIST(FileScope *) imports;
-    Map blocks;      /* name → Block, models too */
-    Map constants;   /* name → FileConstant */
-    int visit;       /* of the last breadth-first search that saw it */
+    Map blocks;    /* name → Block, models too */
+    Map constants; /* name → FileConstant */
+    int visit;     /* of the last breadth-first search that saw it */
 };
 
 /* A tensor that a repeat collects turn by turn: y[t, d] = h[d]. */
 typedef struct {
     const char *name;
-    Loop *owner;             /* the outermost repeat whose counter stands on the left */
+    Loop *owner; /* the outermost repeat whose counter stands on the left */
     Tensor *tensor;
     const Origin **axes;
-    int64_t turns, written;  /* combinations of the counters: wanted, seen */
-    int64_t last;            /* the combination written last */
+    int64_t turns, written; /* combinations of the counters: wanted, seen */
+    int64_t last;           /* the combination written last */
     Place place;
     const AstStatement *output; /* the output statement that collects, or NULL */
     bool failed;
@@ -76,21 +76,21 @@ struct Loop {
     Loop *up;
     const char *counter;
     int64_t turn, count;
-    Index *index;            /* stands for the counter while a left side is checked */
+    Index *index; /* stands for the counter while a left side is checked */
     LIST(Collected *) collected;
 };
 
 typedef struct {
     const char *name;
     Value value;
-    Place place;             /* where it was bound */
-    Loop *loop;              /* it is the counter of this repeat */
-    Collected *collected;    /* it is being collected: cannot be read yet */
+    Place place;          /* where it was bound */
+    Loop *loop;           /* it is the counter of this repeat */
+    Collected *collected; /* it is being collected: cannot be read yet */
 } Binding;
 
 /* Calls `@ shared path` own one set of tensors together. */
 typedef struct {
-    const char *root;        /* full path */
+    const char *root; /* full path */
     int instance;
     const Block *block;
 } Shared;
@@ -100,25 +100,25 @@ struct Call {
     Call *up;
     Block *block;
     FileScope *file;
-    Map names;               /* → Binding */
-    const char *prefix;      /* parameter path: "blocks.0.norm", "" */
+    Map names;          /* → Binding */
+    const char *prefix; /* parameter path: "blocks.0.norm", "" */
     Frame *frame;
     const CallNote *note;
     int depth;
-    bool element;            /* body of an element function: names stand for elements */
+    bool element;              /* body of an element function: names stand for elements */
     EquationContext *equation; /* element: the equation that calls it; NULL: a whole-tensor expression */
-    bool dots_bound;         /* `..` of the shape patterns */
+    bool dots_bound;           /* `..` of the shape patterns */
     int dots_rank;
     int64_t dots_extents[MAX_RANK];
     const Origin *dots_axes[MAX_RANK];
-    const char *dots_from;   /* the tensor that bound it */
+    const char *dots_from; /* the tensor that bound it */
     Place dots_place;
     const Shared *shared;
     Loop *loop;
     bool returned;
-    Value result;            /* TUPLE, or the single result */
+    Value result; /* TUPLE, or the single result */
     Place result_place;
-    Text untaken;            /* names bound only in branches not taken, each between spaces */
+    Text untaken; /* names bound only in branches not taken, each between spaces */
 };
 
 typedef struct {
@@ -152,18 +152,18 @@ typedef struct Expander {
     Arena *arena;
     Diagnostics *diags;
     Module *module;
-    Map parameters;          /* full path → ParameterInfo */
-    Map tensor_names;        /* used names → int * (the last suffix) */
+    Map parameters;   /* full path → ParameterInfo */
+    Map tensor_names; /* used names → int * (the last suffix) */
     LIST(Setting) settings;
     LIST(ListTensor) list_tensors;
-    Map alternatives;        /* place of an `or` → OrUse: is it ever needed? */
+    Map alternatives; /* place of an `or` → OrUse: is it ever needed? */
     int statements;
     int visits, instances;
-    bool too_large;          /* the limits were hit: everything else is skipped */
-    const char *stack;       /* an address at the bottom, to notice deep recursion */
+    bool too_large;    /* the limits were hit: everything else is skipped */
+    const char *stack; /* an address at the bottom, to notice deep recursion */
 } Expander;
 
-Binding *names_find(Call *call, const char *name);          /* of this call, or NULL */
+Binding *names_find(Call *call, const char *name); /* of this call, or NULL */
 Binding *names_bind(Call *call, const char *name, Value value, Place place);
 Block *names_block(Expander *expander, FileScope *file, const char *name, Place place);
 FileConstant *names_constant(Expander *expander, FileScope *file, const char *name);
@@ -186,12 +186,12 @@ typedef struct {
     Index *index;
     const char *name;
     Place place;
-    bool free;               /* of the left side */
-    bool bounded;            /* by `for`, or by a `..` that the call bound */
-    bool used;               /* in the value */
+    bool free;    /* of the left side */
+    bool bounded; /* by `for`, or by a `..` that the call bound */
+    bool used;    /* in the value */
     bool solved;
     const Origin *origin;
-    LIST(Occurrence) alone;  /* where it stands alone as a subscript */
+    LIST(Occurrence) alone; /* where it stands alone as a subscript */
 } IndexVariable;
 
 typedef struct {
@@ -200,15 +200,15 @@ typedef struct {
     IndexVariable *variables[MAX_RANK];
     const char *tensor_name;
     Place place;
-    bool reduced;            /* by the reduction that opened it */
-    bool left;               /* it stands on the left side */
+    bool reduced; /* by the reduction that opened it */
+    bool left;    /* it stands on the left side */
 } Dots;
 
 typedef struct IndexScope {
-    struct IndexScope *up;   /* NULL: an element function's own names end here */
+    struct IndexScope *up; /* NULL: an element function's own names end here */
     LIST(IndexVariable *) variables;
     Dots *dots;
-    bool own;              /* of the equation itself: `for` applies */
+    bool own; /* of the equation itself: `for` applies */
 } IndexScope;
 
 typedef struct ReadCheck {
@@ -216,7 +216,7 @@ typedef struct ReadCheck {
     const char *name;
     Value source;
     Place place;
-    Place *places;           /* of each subscript */
+    Place *places; /* of each subscript */
     Place otherwise_place;
     struct ReadCheck *outer; /* the read in whose `or` this one stands */
     bool needed;             /* in some case its `or` is */
@@ -237,8 +237,8 @@ struct EquationContext {
     LIST(ReadCheck *) reads;
     LIST(BoundInfo) bounds;
     ReadCheck *outer;
-    int subscript_depth;     /* inside brackets */
-    bool left;               /* evaluating the left side: counters are indices */
+    int subscript_depth; /* inside brackets */
+    bool left;           /* evaluating the left side: counters are indices */
     bool failed;
 };
 
@@ -279,6 +279,10 @@ Value index_equation(Call *call, const AstAssignment *assignment, Place place, b
 void collect_finish(Call *call, Loop *loop);
 EquationContext equation_context(Call *call, const AstAssignment *assignment);
 IndexVariable *index_variable(EquationContext *equation, IndexScope *scope, const char *name, Place place);
+/* A size or counter of the call must not be hidden by an index. */
+bool check_shadow(Call *call, const char *name, Place place);
+/* One subscript as an integer element. */
+Value subscript_value(Call *call, EquationContext *equation, const AstExpr *item);
 IndexVariable *index_find(const EquationContext *equation, const char *name);
 /* Extents of all indices, then the reads. False: an error was reported. */
 bool equation_solve(EquationContext *equation);
@@ -291,11 +295,11 @@ void bounds_warn(Expander *expander); /* of every `or` that was never needed */
 typedef struct {
     Value value;
     bool present;
-    Place place;     /* of the argument, or of the default */
+    Place place; /* of the argument, or of the default */
     const AstExpr *ast;
     bool defaulted;
     const Origin *origin; /* of a number given */
-} Slot;              /* one per parameter of the block */
+} Slot;                   /* one per parameter of the block */
 
 Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, const Callable *callable, bool through_argument);
 /* Sorts arguments to parameters. False after an error. *partial: only some compile-time arguments, no tensor. */

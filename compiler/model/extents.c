@@ -19,8 +19,10 @@ static const char *occurrence_story(Arena *arena, const Occurrence *occurrence, 
 {
     const Origin *origin = occurrence_origin(occurrence);
     const char *story = origin_story(arena, origin, near);
-    if (origin && origin->kind == ORIGIN_DECLARED) return arena_printf(arena, "axis %d of %s%s", occurrence->axis, occurrence->tensor_name, story);
-    return arena_printf(arena, "axis %d of %s %s%s", occurrence->axis, occurrence->tensor_name, extents_text(arena, occurrence->tensor.tensor), story);
+    if (origin && origin->kind == ORIGIN_DECLARED)
+        return arena_printf(arena, "axis %d of %s%s", occurrence->axis, occurrence->tensor_name, story);
+    return arena_printf(arena, "axis %d of %s %s%s", occurrence->axis, occurrence->tensor_name,
+                        extents_text(arena, occurrence->tensor.tensor), story);
 }
 
 /* The size a user could change: a name that was given a value and is a whole axis. */
@@ -41,8 +43,9 @@ static void help_agree(Arena *arena, Diagnostic *diag, const Occurrence *a, cons
     const Origin *pattern = occurrence_origin(other);
     const char *size = pattern && pattern->kind == ORIGIN_PATTERN ? pattern->size : NULL;
     if (change)
-        diag_help(diag, "%s", arena_printf(arena, "%s = %lld would agree%s%s", change->size, (long long)occurrence_extent(other),
-                                           size ? ", or use " : "", size ? size : ""));
+        diag_help(diag, "%s",
+                  arena_printf(arena, "%s = %lld would agree%s%s", change->size, (long long)occurrence_extent(other),
+                               size ? ", or use " : "", size ? size : ""));
 }
 
 static bool error_two_sizes(EquationContext *equation, const IndexVariable *variable, const Occurrence *a, const Occurrence *b)
@@ -65,7 +68,8 @@ static bool error_two_sizes(EquationContext *equation, const IndexVariable *vari
 static bool error_unbounded(EquationContext *equation, const IndexVariable *variable)
 {
     Diagnostic *diag = diag_error(equation->call->expander->diags, GM060, variable->place,
-                                  variable->used ? "nothing says how far index %s runs" : "index %s is not used on the right side, so nothing says how far it runs",
+                                  variable->used ? "nothing says how far index %s runs"
+                                                 : "index %s is not used on the right side, so nothing says how far it runs",
                                   variable->name);
     if (variable->used) diag_caret(diag, "it stands alone on no axis");
     diag_help(diag, "say it after the equation: for %s < …", variable->name);
@@ -94,7 +98,8 @@ bool extents_solve(EquationContext *equation)
     for (int k = 0; k < equation->bounds.count; k++) {
         const BoundInfo *bound = &equation->bounds.data[k];
         if (bound->used) continue;
-        Diagnostic *diag = diag_error(equation->call->expander->diags, GM061, bound->ast->place, "index %s occurs nowhere in this equation", bound->ast->name);
+        Diagnostic *diag = diag_error(equation->call->expander->diags, GM061, bound->ast->place, "index %s occurs nowhere in this equation",
+                                      bound->ast->name);
         const char *names[64];
         int count = 0;
         for (int i = 0; i < equation->variables.count && count < 64; i++)

@@ -1,5 +1,6 @@
 /* Index equations: y[.., m] = sum[k](x[.., k] * w[m, k]) + b[m].
- * In: the tree. Out: a tensor and its equation. Extents come from extents.c once everything is read, proofs from bounds.c. */
+ * In: the tree. Out: a tensor and its equation; in a repeat that collects, one of its writers.
+ * Leaves to others: reads and reductions (read.c), extents (extents.c), proofs (bounds.c). */
 #include "model/expand.h"
 
 #include "equation/index.h"
@@ -45,288 +46,16 @@ IndexVariable *index_variable(EquationContext *equation, IndexScope *scope, cons
     return variable;
 }
 
-static bool dots_open(EquationContext *equation, Dots *dots, int count, const char *tensor_name, Place place)
-{
-    Expander *expander = equation->call->expander;
-    if (dots->known) {
-        if (dots->count == count) return true;
-        Diagnostic *diag = diag_error(expander->diags, GM049, place, "`..` stands for %d axes of %s, but for %d of %s", count, tensor_name, dots->count, dots->tensor_name);
-        diag_label(diag, dots->place, "%d here", dots->count);
-        return false;
-    }
-    dots->known = true;
-    dots->count = count;
-    dots->tensor_name = tensor_name;
-    dots->place = place;
-    IndexScope hidden = {0};
-    for (int k = 0; k < count; k++)
-        dots->variables[k] = index_variable(equation, &hidden, arena_printf(expander->arena, "_%d", k), place);
-    return true;
-}
-
 /* A size or counter of the call must not be hidden by an index. */
-static bool check_shadow(Call *call, const char *name, Place place)
+bool check_shadow(Call *call, const char *name, Place place)
 {
     const Binding *binding = names_find(call, name);
     if (!binding || binding->value.kind != VALUE_NUMBER) return true;
-    Diagnostic *diag = diag_error(call->expander->diags, GM065, place, "the index %s hides %s", name, binding->loop ? "the counter of a repeat" : "a number of that name");
+    Diagnostic *diag = diag_error(call->expander->diags, GM065, place, "the index %s hides %s", name,
+                                  binding->loop ? "the counter of a repeat" : "a number of that name");
     diag_label(diag, binding->place, "bound here");
     diag_help(diag, "sizes are capital, indices small: give one of the two another name");
     return false;
-}
-
-/* --- reads -------------------------------------------------------------------------------------------------------------- */
-
-static bool count_subscripts(Call *call, const AstExpr *expr, const Tensor *tensor, int *dots)
-{
-    int count = 0;
-    *dots = 0;
-    for (int k = 0; k < expr->items.count; k++) {
-        if (expr->items.data[k]->kind != AST_DOTS)
-            count++;
-        else if (++*dots > 1) {
-            diag_error(call->expander->diags, GM049, expr->items.data[k]->place, "`..` stands once in brackets");
-            return false;
-        }
-    }
-    if (*dots ? tensor->rank >= count : tensor->rank == count) return true;
-    Diagnostic *diag = diag_error(call->expander->diags, GM041, expr->place, "%s has %d %s, %s%d subscript%s given", expr->text, tensor->rank,
-                                  tensor->rank == 1 ? "axis" : "axes", *dots ? "at least " : "", count, count == 1 ? "" : "s");
-    diag_caret(diag, "%s is %s", expr->text, extents_text(call->expander->arena, tensor));
-    diag_label(diag, tensor->origin, tensor->kind == TENSOR_LOCAL ? "computed here" : "declared here");
-    return false;
-}
-
-/* One subscript as an integer element. */
-static Value subscript_value(Call *call, EquationContext *equation, const AstExpr *item)
-{
-    Expander *expander = call->expander;
-    equation->subscript_depth++;
-    Value value = evaluate_expr(call, equation, item);
-    int64_t whole;
-    if (value.kind == VALUE_NUMBER && number_is_integer(value.number, &whole)) {
-        value = value_int(whole);
-    } else if (value.kind == VALUE_NUMBER) {
-        Text text = text_new(expander->arena);
-        value_print(&value, &text);
-        Diagnostic *diag = diag_error(expander->diags, GM044, item->place, "this subscript is %s, not a whole number", text_string(&text));
-        const Origin *origin = origin_of_names(call, item);
-        if (origin) diag_caret(diag, "%s", origin_story(expander->arena, origin, item->place.source) + 2);
-        value = value_poison();
-    }
-    value = as_element(call, equation, value, item->place, item->kind == AST_NAME ? item->text : NULL);
-    equation->subscript_depth--;
-    if (value.kind == VALUE_POISON || (value.expr->integer && !value.condition)) return value;
-    Diagnostic *diag = diag_error(expander->diags, GM068, item->place, "a subscript is an integer, this is %s", value.condition ? "a flag" : "f32");
-    if (!value.condition) diag_help(diag, "only integer tensors index: i32, i64, u8, and tables made of integers");
-    return value_poison();
-}
-
-static void note_alone(EquationContext *equation, const Value *subscript, const char *name, const Value *source, int axis, Place place)
-{
-    if (subscript->expr->kind != EXPR_INDEX) return;
-    for (int k = 0; k < equation->variables.count; k++) {
-        IndexVariable *variable = equation->variables.data[k];
-        if (variable->index != subscript->expr->index) continue;
-        Occurrence occurrence = {.tensor_name = name, .tensor = *source, .axis = axis, .place = place};
-        list_push(equation->call->expander->arena, &variable->alone, occurrence);
-    }
-}
-
-static bool read_subscripts(Call *call, EquationContext *equation, const AstExpr *expr, ReadCheck *check, Expr **subscripts, Value *result)
-{
-    Expander *expander = call->expander;
-    Tensor *tensor = check->source.tensor;
-    int dots, axis = 0;
-    if (!count_subscripts(call, expr, tensor, &dots)) return false;
-    bool right = true;
-    for (int k = 0; k < expr->items.count; k++) {
-        const AstExpr *item = expr->items.data[k];
-        if (item->kind == AST_DOTS) {
-            int count = tensor->rank - (expr->items.count - 1);
-            if (!dots_open(equation, equation->scope->dots, count, expr->text, item->place)) return false;
-            for (int i = 0; i < count; i++, axis++) {
-                IndexVariable *variable = equation->scope->dots->variables[i];
-                variable->used = true;
-                Value value = {.kind = VALUE_ELEMENT, .expr = expr_index(expander->module, variable->index, item->place)};
-                subscripts[axis] = value.expr;
-                check->places[axis] = item->place;
-                note_alone(equation, &value, expr->text, &check->source, axis, item->place);
-                result->size++;
-            }
-            continue;
-        }
-        Value value = subscript_value(call, equation, item);
-        if (value.kind == VALUE_POISON) {
-            right = false;
-            axis++;
-            continue;
-        }
-        note_alone(equation, &value, expr->text, &check->source, axis, item->place);
-        check->places[axis] = item->place;
-        result->size += value.size;
-        if (value.depth >= result->depth) result->depth = value.depth + 1;
-        subscripts[axis++] = value.expr;
-    }
-    return right;
-}
-
-static Value read_otherwise(Call *call, EquationContext *equation, const AstExpr *expr, ReadCheck *check)
-{
-    ReadCheck *outer = equation->outer;
-    int depth = equation->subscript_depth;
-    equation->outer = check;
-    equation->subscript_depth = 0;
-    Value value = as_element(call, equation, evaluate_expr(call, equation, expr->otherwise), expr->otherwise->place, NULL);
-    equation->outer = outer;
-    equation->subscript_depth = depth;
-    if (value.kind != VALUE_ELEMENT || !value.condition) return value;
-    diag_error(call->expander->diags, GM071, expr->otherwise->place, "this is a flag, a number is needed");
-    return value_poison();
-}
-
-static Value read_in_equation(Call *call, EquationContext *equation, const AstExpr *expr, Value source)
-{
-    Expander *expander = call->expander;
-    ReadCheck *check = arena_new_object(expander->arena, ReadCheck);
-    *check = (ReadCheck){.name = expr->text, .source = source, .place = expr->place, .outer = equation->outer};
-    check->places = arena_new_array(expander->arena, Place, source.tensor->rank + 1);
-    Value result = {.kind = VALUE_ELEMENT, .size = 1, .depth = 1}, otherwise = {0};
-    Expr *subscripts[MAX_RANK];
-    bool right = read_subscripts(call, equation, expr, check, subscripts, &result);
-    if (expr->otherwise) {
-        check->otherwise_place = expr->otherwise->place;
-        otherwise = read_otherwise(call, equation, expr, check);
-        right = right && otherwise.kind != VALUE_POISON;
-        result.size += otherwise.size;
-        if (otherwise.depth >= result.depth) result.depth = otherwise.depth + 1;
-    }
-    if (!right || result.size > MAX_ELEMENT_SIZE || result.depth > MAX_ELEMENT_DEPTH) {
-        if (right) diag_error(expander->diags, GM075, expr->place, "this value is too large for one equation");
-        equation->failed = true;
-        return value_poison();
-    }
-    check->read = expr_read(expander->module, source.tensor, source.tensor->rank, subscripts, otherwise.expr, expr->place);
-    result.expr = check->read;
-    if (source.tensor->rank) list_push(expander->arena, &equation->reads, check);
-    return result;
-}
-
-Value read_tensor(Call *call, EquationContext *equation, const AstExpr *expr, Value source)
-{
-    if (source.kind == VALUE_ELEMENT) {
-        bool plain = expr->items.count == 0 || (expr->items.count == 1 && expr->items.data[0]->kind == AST_DOTS);
-        if (plain && !expr->otherwise) return source;
-        diag_error(call->expander->diags, GM032, expr->place, "%s is one element here: an element function sees nothing else of its tensor", expr->text);
-        return value_poison();
-    }
-    if (equation) return read_in_equation(call, equation, expr, source);
-    EquationContext own = equation_context(call, NULL);
-    Value value = read_in_equation(call, &own, expr, source);
-    if (value.kind == VALUE_POISON || !equation_solve(&own)) return value_poison();
-    return value;
-}
-
-/* --- reductions ----------------------------------------------------------------------------------------------------------- */
-
-/* The indices a reduction lists, declared in its own scope. */
-static bool reduction_indices(Call *call, EquationContext *equation, const AstExpr *expr, IndexScope *scope)
-{
-    Diagnostics *diags = call->expander->diags;
-    for (int k = 0; k < expr->items.count; k++) {
-        const AstExpr *item = expr->items.data[k];
-        if (item->kind == AST_DOTS) {
-            if (scope->dots->reduced) {
-                diag_error(diags, GM049, item->place, "`..` stands once in brackets");
-                return false;
-            }
-            scope->dots = arena_new_object(call->expander->arena, Dots);
-            scope->dots->reduced = true;
-            continue;
-        }
-        if (item->kind != AST_NAME) {
-            diag_error(diags, GM072, item->place, "a reduction lists the indices it runs over");
-            return false;
-        }
-        if (!check_shadow(call, item->text, item->place)) return false;
-        for (int i = 0; i < scope->variables.count; i++)
-            if (!strcmp(scope->variables.data[i]->name, item->text)) {
-                diag_error(diags, GM072, item->place, "%s is listed twice", item->text);
-                return false;
-            }
-        index_variable(equation, scope, item->text, item->place);
-    }
-    return true;
-}
-
-static Value reduce_body(Call *call, EquationContext *equation, const AstExpr *expr, Reduction reduction, IndexScope *scope)
-{
-    Expander *expander = call->expander;
-    int depth = equation->subscript_depth;
-    equation->scope = scope;
-    equation->subscript_depth = 0;
-    Value body = as_element(call, equation, evaluate_expr(call, equation, expr->left), expr->left->place, expr->left->kind == AST_NAME ? expr->left->text : NULL);
-    equation->subscript_depth = depth;
-    equation->scope = scope->up;
-    if (body.kind == VALUE_POISON) {
-        equation->failed = true;
-        return body;
-    }
-    if (body.condition) {
-        diag_error(expander->diags, GM071, expr->left->place, "this is a flag, a number is needed; where(flag, 1, 0) is one");
-        return value_poison();
-    }
-    Index *indices[MAX_RANK * 4];
-    int count = 0;
-    for (int k = 0; k < scope->variables.count && count < MAX_RANK; k++) indices[count++] = scope->variables.data[k]->index;
-    if (scope->dots->reduced && !scope->dots->known) {
-        diag_error(expander->diags, GM049, expr->place, "nothing says what `..` stands for here");
-        return value_poison();
-    }
-    for (int k = 0; scope->dots->reduced && k < scope->dots->count; k++) indices[count++] = scope->dots->variables[k]->index;
-    if (reduction == REDUCE_ARGMAX && count != 1) {
-        diag_error(expander->diags, GM072, expr->place, "argmax runs over one index, not %d", count);
-        return value_poison();
-    }
-    if (count == 0) return body;
-    body.expr = expr_reduce(expander->module, reduction, count, indices, body.expr, expr->place);
-    body.indexed = body.indexed && body.expr->integer && reduction != REDUCE_ARGMAX;
-    body.size++;
-    body.depth++;
-    return body;
-}
-
-Value evaluate_reduction(Call *call, EquationContext *equation, const AstExpr *expr)
-{
-    Expander *expander = call->expander;
-    Reduction reduction;
-    if (!reduction_find(expr->text, &reduction)) {
-        static const char *const names[] = {"sum", "mean", "max", "min", "prod", "argmax"};
-        Diagnostic *diag = diag_error(expander->diags, GM021, expr->name_place, "there is no reduction %s", expr->text);
-        const char *nearest = nearest_name(expr->text, names, 6);
-        if (nearest) diag_help(diag, "did you mean %s?", nearest);
-        return value_poison();
-    }
-    if (expr->items.count > MAX_RANK) {
-        diag_error(expander->diags, GM041, expr->place, "a reduction runs over at most %d indices", MAX_RANK);
-        return value_poison();
-    }
-    EquationContext own;
-    bool alone = !equation;
-    if (alone) {
-        own = equation_context(call, NULL);
-        equation = &own;
-    }
-    IndexScope *scope = arena_new_object(expander->arena, IndexScope);
-    *scope = (IndexScope){.up = equation->scope, .dots = equation->scope->dots, .own = equation->scope->own};
-    Dots *outer = scope->dots;
-    bool reduced = outer->reduced;
-    outer->reduced = false; /* `..` of an enclosing reduction is not ours */
-    Value value = reduction_indices(call, equation, expr, scope) ? reduce_body(call, equation, expr, reduction, scope) : value_poison();
-    outer->reduced = reduced;
-    if (value.kind == VALUE_POISON) equation->failed = true;
-    if (alone && value.kind != VALUE_POISON && !equation_solve(equation)) return value_poison();
-    return value;
 }
 
 /* `..` of the equation itself must stand on the left side. */
@@ -361,15 +90,25 @@ static bool declare_left(EquationContext *equation, const AstExpr *expr)
     Call *call = equation->call;
     switch (expr->kind) {
     case AST_NUMBER:
-    case AST_DOTS: return true;
+    case AST_DOTS:
+        return true;
     case AST_NAME:
         if (!is_known_number(call, expr->text) && !index_find(equation, expr->text))
             index_variable(equation, equation->scope, expr->text, expr->place)->free = true;
         return true;
-    case AST_PARENS: return declare_left(equation, expr->left);
-    case AST_BINARY: return declare_left(equation, expr->left) && declare_left(equation, expr->right);
-    case AST_UNARY: return declare_left(equation, expr->left);
-    case AST_FLAG: case AST_STRING: case AST_LIST: case AST_CALL: case AST_READ: case AST_REDUCE: break;
+    case AST_PARENS:
+        return declare_left(equation, expr->left);
+    case AST_BINARY:
+        return declare_left(equation, expr->left) && declare_left(equation, expr->right);
+    case AST_UNARY:
+        return declare_left(equation, expr->left);
+    case AST_FLAG:
+    case AST_STRING:
+    case AST_LIST:
+    case AST_CALL:
+    case AST_READ:
+    case AST_REDUCE:
+        break;
     }
     Diagnostic *diag = diag_error(call->expander->diags, GM064, expr->place, "a left side is made of sums of indices");
     diag_help(diag, "o[i, h*D + d] = … with for d < D writes every element once");
@@ -421,7 +160,8 @@ static bool left_subscripts(EquationContext *equation, const AstAssignment *assi
         const Dots *axes = equation->scope->dots;
         bool many = item->kind == AST_DOTS;
         if (many && (dots++ || !axes->known)) {
-            diag_error(expander->diags, GM049, item->place, dots > 1 ? "`..` stands once in brackets" : "nothing says what `..` stands for here");
+            diag_error(expander->diags, GM049, item->place,
+                       dots > 1 ? "`..` stands once in brackets" : "nothing says what `..` stands for here");
             return false;
         }
         int count = many ? axes->count : 1;
@@ -457,7 +197,8 @@ static const Origin *index_origin(const EquationContext *equation, const Index *
 
 static bool error_left(EquationContext *equation, Place place, const char *why)
 {
-    Diagnostic *diag = diag_error(equation->call->expander->diags, GM064, place, "the left side does not write every element once: %s", why);
+    Diagnostic *diag =
+        diag_error(equation->call->expander->diags, GM064, place, "the left side does not write every element once: %s", why);
     diag_help(diag, "a sum of indices is exact like the digits of a number: h*D + d with for d < D");
     return false;
 }
@@ -481,28 +222,30 @@ static bool left_axis(EquationContext *equation, LeftSide *left, int axis)
     int64_t radix = 1;
     for (int k = linear.count - 1; k >= 0; k--) {
         if (linear.coefficients[k] != radix)
-            return error_left(equation, place, arena_printf(expander->arena, "%s has the factor %lld where %lld is needed", linear.indices[k]->name,
-                                                            (long long)linear.coefficients[k], (long long)radix));
+            return error_left(equation, place,
+                              arena_printf(expander->arena, "%s has the factor %lld where %lld is needed", linear.indices[k]->name,
+                                           (long long)linear.coefficients[k], (long long)radix));
         if (__builtin_mul_overflow(radix, linear.indices[k]->extent, &radix) || radix > MAX_ELEMENTS) {
             diag_error(expander->diags, GM046, place, "this axis is too large");
             return false;
         }
     }
-    if (linear.constant)
-        return error_left(equation, place, arena_printf(expander->arena, "%lld is added", (long long)linear.constant));
+    if (linear.constant) return error_left(equation, place, arena_printf(expander->arena, "%lld is added", (long long)linear.constant));
     left->extents[axis] = radix;
     left->axes[axis] = linear.count == 1 ? index_origin(equation, linear.indices[0]) : NULL;
     for (int k = 0; k < linear.count; k++) {
         Loop *loop = counter_of(equation->call, linear.indices[k]);
         if (loop) {
             for (int i = 0; i < left->loop_count; i++)
-                if (left->loops[i] == loop) return error_left(equation, place, arena_printf(expander->arena, "%s stands there twice", loop->counter));
+                if (left->loops[i] == loop)
+                    return error_left(equation, place, arena_printf(expander->arena, "%s stands there twice", loop->counter));
             if (left->loop_count < MAX_RANK) left->loops[left->loop_count++] = loop;
             linear.constant += linear.coefficients[k] * loop->turn;
             continue;
         }
         for (int i = 0; i < left->free_count; i++)
-            if (left->free[i] == linear.indices[k]) return error_left(equation, place, arena_printf(expander->arena, "%s stands there twice", linear.indices[k]->name));
+            if (left->free[i] == linear.indices[k])
+                return error_left(equation, place, arena_printf(expander->arena, "%s stands there twice", linear.indices[k]->name));
         if (left->free_count == MAX_RANK * 2) return error_left(equation, place, "too many indices");
         left->free[left->free_count++] = linear.indices[k];
     }
@@ -531,7 +274,9 @@ static bool left_side(EquationContext *equation, LeftSide *left)
         const IndexVariable *variable = equation->variables.data[k];
         bool found = !variable->free;
         for (int i = 0; i < left->free_count && !found; i++) found = left->free[i] == variable->index;
-        if (!found) return error_left(equation, variable->place, arena_printf(equation->call->expander->arena, "%s falls out of it", variable->name));
+        if (!found)
+            return error_left(equation, variable->place,
+                              arena_printf(equation->call->expander->arena, "%s falls out of it", variable->name));
     }
     return true;
 }
@@ -557,9 +302,10 @@ static Collected *collect_open(Call *call, const LeftSide *left, const AstAssign
     for (int k = 0; k < owner->collected.count; k++)
         if (!strcmp(owner->collected.data[k]->name, assignment->name)) return owner->collected.data[k];
     Collected *collected = arena_new_object(expander->arena, Collected);
-    *collected = (Collected){.name = assignment->name, .owner = owner, .turns = turns, .last = -1, .place = assignment->place, .axes = left->axes};
-    collected->tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, assignment->name), type, left->rank,
-                                   left->extents, assignment->place);
+    *collected =
+        (Collected){.name = assignment->name, .owner = owner, .turns = turns, .last = -1, .place = assignment->place, .axes = left->axes};
+    collected->tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, assignment->name), type,
+                                   left->rank, left->extents, assignment->place);
     list_push(expander->arena, &owner->collected, collected);
     names_bind(call, assignment->name, value_poison(), assignment->place)->collected = collected;
     return collected;
@@ -590,8 +336,9 @@ void collect_finish(Call *call, Loop *loop)
         Collected *collected = loop->collected.data[k];
         Value value = tensor_value(collected->tensor, collected->axes);
         if (collected->written != collected->turns && !collected->failed) {
-            error_collect(call, collected, collected->place,
-                          arena_printf(expander->arena, "%lld of %lld turns write it", (long long)collected->written, (long long)collected->turns));
+            error_collect(
+                call, collected, collected->place,
+                arena_printf(expander->arena, "%lld of %lld turns write it", (long long)collected->written, (long long)collected->turns));
             collected->failed = true;
         }
         if (collected->failed) value = value_poison();
@@ -605,7 +352,8 @@ void collect_finish(Call *call, Loop *loop)
 /* y[..] = … in an element function: one element again. */
 static Value element_assignment(Call *call, const AstAssignment *assignment)
 {
-    bool plain = assignment->subscripts.count == 0 || (assignment->subscripts.count == 1 && assignment->subscripts.data[0]->kind == AST_DOTS);
+    bool plain =
+        assignment->subscripts.count == 0 || (assignment->subscripts.count == 1 && assignment->subscripts.data[0]->kind == AST_DOTS);
     if (plain && !assignment->bounds.count) return evaluate_expr(call, call->equation, assignment->value);
     diag_error(call->expander->diags, GM032, assignment->place, "in an element function a left side is %s[..]", assignment->name);
     return value_poison();
@@ -617,7 +365,8 @@ static Value equation_value(EquationContext *equation, const AstAssignment *assi
     for (int k = 0; k < assignment->subscripts.count; k++)
         if (!declare_left(equation, assignment->subscripts.data[k])) return value_poison();
     Value value = evaluate_expr(call, equation, assignment->value);
-    value = as_element(call, equation, value, assignment->value->place, assignment->value->kind == AST_NAME ? assignment->value->text : NULL);
+    value =
+        as_element(call, equation, value, assignment->value->place, assignment->value->kind == AST_NAME ? assignment->value->text : NULL);
     if (value.kind == VALUE_POISON || !value.condition) return value;
     Diagnostic *diag = diag_error(call->expander->diags, GM071, assignment->value->place, "flags cannot be kept in a tensor");
     diag_help(diag, "where(condition, 1, 0) is a number");
@@ -647,8 +396,8 @@ Value index_equation(Call *call, const AstAssignment *assignment, Place place, b
         *collected = target;
         tensor = target->tensor;
     } else {
-        tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, assignment->name), type, left.rank, left.extents,
-                            place);
+        tensor = tensor_new(expander->module, TENSOR_LOCAL, unique_tensor_name(expander, call->prefix, assignment->name), type, left.rank,
+                            left.extents, place);
     }
     if (!equation_finish(call, tensor, left.free_count, left.free, left.subscripts, value.expr, place, constant, !left.loop_count))
         return value_poison();

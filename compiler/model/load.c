@@ -11,7 +11,7 @@ typedef struct {
     Diagnostics *diags;
     Expander *expander;
     Model *model;
-    Map files;        /* identity of a file → FileScope */
+    Map files; /* identity of a file → FileScope */
     LIST(FileScope *) scopes;
     bool failed;
 } Loader;
@@ -59,9 +59,11 @@ static bool body_too_deep(const AstBody *body, int depth, Place *place)
         if (!deep) deep = too_deep(statement->condition, 0);
         if (!deep) deep = shape_too_deep(&statement->shape);
         for (int i = 0; i < statement->values.count && !deep; i++) deep = too_deep(statement->values.data[i], 0);
-        for (int i = 0; i < statement->initial.arguments.count && !deep; i++) deep = too_deep(statement->initial.arguments.data[i].value, 0);
+        for (int i = 0; i < statement->initial.arguments.count && !deep; i++)
+            deep = too_deep(statement->initial.arguments.data[i].value, 0);
         if (deep) *place = deep->place;
-        if (deep || body_too_deep(&statement->body, depth + 1, place) || body_too_deep(&statement->else_body, depth + 1, place)) return true;
+        if (deep || body_too_deep(&statement->body, depth + 1, place) || body_too_deep(&statement->else_body, depth + 1, place))
+            return true;
     }
     return false;
 }
@@ -235,11 +237,13 @@ static FileScope *load_main(Loader *loader, const ModelRequest *request)
     size_t size;
     if (request->text) {
         size = strlen(request->text);
-        return load_source(loader, source_new(loader->arena, path, request->text, size, false), file_identity(loader->arena, path), directory_of(loader->arena, path));
+        return load_source(loader, source_new(loader->arena, path, request->text, size, false), file_identity(loader->arena, path),
+                           directory_of(loader->arena, path));
     }
     const char *real = strcmp(path, "-") ? path : "/dev/stdin";
     if (file_read(loader->arena, real, &text, &size, &error))
-        return load_source(loader, source_new(loader->arena, path, text, size, false), file_identity(loader->arena, real), directory_of(loader->arena, path));
+        return load_source(loader, source_new(loader->arena, path, text, size, false), file_identity(loader->arena, real),
+                           directory_of(loader->arena, path));
     if (!strcmp(path, "-")) {
         Text input = text_new(loader->arena);
         char piece[4096];
@@ -300,7 +304,8 @@ static bool read_settings(Loader *loader, const ModelRequest *request)
             continue;
         }
         setting.text = equal + 1;
-        Source *source = source_new(loader->arena, arena_printf(loader->arena, "--set %s", setting.name), setting.text, strlen(setting.text), false);
+        Source *source =
+            source_new(loader->arena, arena_printf(loader->arena, "--set %s", setting.name), setting.text, strlen(setting.text), false);
         setting.place = (Place){source, 0, source->size};
         setting.expr = ast_parse_expression(loader->arena, source, loader->diags);
         if (setting.expr && too_deep(setting.expr, 0)) right = error_too_deep(loader, setting.place);
@@ -335,7 +340,8 @@ static bool check_settings(Loader *loader, const Block *block)
     for (int k = 0; k < loader->expander->settings.count; k++) {
         const Setting *setting = &loader->expander->settings.data[k];
         if (map_get(&known, setting->name)) continue;
-        Diagnostic *diag = diag_error(loader->diags, GM105, (Place){0}, "--set %s: model %s has no parameter %s", setting->name, block->ast->name, setting->name);
+        Diagnostic *diag = diag_error(loader->diags, GM105, (Place){0}, "--set %s: model %s has no parameter %s", setting->name,
+                                      block->ast->name, setting->name);
         const char *nearest = nearest_name(setting->name, names, count);
         Text all = text_new(loader->arena);
         for (int i = 0; i < count; i++) text_printf(&all, "%s%s", i ? ", " : "", names[i]);
@@ -357,7 +363,8 @@ static void check_binds(Loader *loader)
         Map names = {0};
         for (int i = 0; i < loader->scopes.count; i++) {
             found = found || map_get(&loader->scopes.data[i]->blocks, bind->target);
-            for (int j = 0; j < loader->scopes.data[i]->blocks.count; j++) map_put(loader->arena, &names, loader->scopes.data[i]->blocks.entries[j].key, &names);
+            for (int j = 0; j < loader->scopes.data[i]->blocks.count; j++)
+                map_put(loader->arena, &names, loader->scopes.data[i]->blocks.entries[j].key, &names);
         }
         if (found) continue;
         const char **list = arena_new_array(loader->arena, const char *, names.count + 1);

@@ -9,9 +9,9 @@
 #include "support/diagnostics.h"
 
 typedef struct {
-    const char *path;   /* the .gm file; "-" is standard input */
-    const char *text;   /* not NULL: the text itself, `path` is then only its name */
-    const char *model;  /* --model NAME, or NULL */
+    const char *path;        /* the .gm file; "-" is standard input */
+    const char *text;        /* not NULL: the text itself, `path` is then only its name */
+    const char *model;       /* --model NAME, or NULL */
     LIST(const char *) sets; /* "DEPTH=12" in order of the command line */
 } ModelRequest;
 
@@ -22,9 +22,9 @@ typedef struct {
 } BindSource;
 
 typedef struct {
-    LIST(AstFile *) files;      /* the file, then every import once, in order of first mention */
-    LIST(BindSource) binds;     /* all of them; Frame.block and Module.name say where they apply */
-    Module *module;             /* NULL when there were errors */
+    LIST(AstFile *) files;  /* the file, then every import once, in order of first mention */
+    LIST(BindSource) binds; /* all of them; Frame.block and Module.name say where they apply */
+    Module *module;         /* NULL when there were errors */
 } Model;
 
 /* Parses the file and its imports (beside the importing file, then the embedded library) and expands the chosen model.
@@ -35,10 +35,10 @@ Model *model_load(Arena *arena, const ModelRequest *request, Diagnostics *diags)
 typedef struct ConstantValue {
     enum { CONSTANT_NUMBER, CONSTANT_FLAG, CONSTANT_STRING, CONSTANT_LIST } kind;
     double number;
-    bool integer;       /* NUMBER without fraction, written or computed from integers */
+    bool integer; /* NUMBER without fraction, written or computed from integers */
     bool flag;
     const char *text;
-    int count;          /* LIST */
+    int count; /* LIST */
     struct ConstantValue *items;
 } ConstantValue;
 typedef bool ConstantLookup(void *context, const char *name, ConstantValue *value);

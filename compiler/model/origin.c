@@ -49,7 +49,10 @@ const char *origin_story(Arena *arena, const Origin *origin, const Source *near)
     Text text = text_new(arena);
     for (int depth = 0; origin && depth < 3; origin = origin->from, depth++) {
         const char *place = origin_place(arena, origin->place, near);
-        const char *word = origin->kind == ORIGIN_PATTERN ? "from " : origin->kind == ORIGIN_DECLARED ? "declared " : origin->kind == ORIGIN_FOR ? "for " : "";
+        const char *word = origin->kind == ORIGIN_PATTERN    ? "from "
+                           : origin->kind == ORIGIN_DECLARED ? "declared "
+                           : origin->kind == ORIGIN_FOR      ? "for "
+                                                             : "";
         const char *end = origin->kind == ORIGIN_GIVEN ? " given" : origin->kind == ORIGIN_SET ? " given by --set" : "";
         text_printf(&text, ", %s%s", word, origin->text);
         if (origin->expr) text_printf(&text, " %s %s", origin->kind == ORIGIN_FOR ? "<" : "=", expr_text(arena, origin->expr));

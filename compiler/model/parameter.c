@@ -26,7 +26,8 @@ const char *path_resolve(Call *call, const AstPath *path)
             int64_t number = -1;
             if (value.kind == VALUE_POISON) return NULL;
             if (value.kind != VALUE_NUMBER || !number_is_integer(value.number, &number) || number < 0) {
-                diag_error(call->expander->diags, GM083, part->place.source ? part->place : path->place, "brackets in a path hold a whole number, 0 or more");
+                diag_error(call->expander->diags, GM083, part->place.source ? part->place : path->place,
+                           "brackets in a path hold a whole number, 0 or more");
                 return NULL;
             }
             name = arena_printf(arena, "%" PRId64, number);
@@ -44,7 +45,8 @@ static const struct {
     const char *name;
     int least, most;
 } initialisers[] = {
-    {"zeros", 0, 0}, {"ones", 0, 0}, {"constant", 1, 1}, {"normal", 2, 2}, {"trunc_normal", 1, 1}, {"uniform", 2, 2}, {"xavier", 0, 0}, {"kaiming", 0, 0},
+    {"zeros", 0, 0},        {"ones", 0, 0},    {"constant", 1, 1}, {"normal", 2, 2},
+    {"trunc_normal", 1, 1}, {"uniform", 2, 2}, {"xavier", 0, 0},   {"kaiming", 0, 0},
 };
 enum { INITIALISER_COUNT = sizeof initialisers / sizeof *initialisers };
 
@@ -114,7 +116,8 @@ static bool declared_shape(Call *call, const AstStatement *statement, int *rank,
                 diag_error(expander->diags, GM046, statement->name_place, "%s has more than 2^40 elements", statement->name);
                 return false;
             }
-            axes[*rank] = origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, NULL, statement->name_place, from);
+            axes[*rank] =
+                origin_new(call, ORIGIN_DECLARED, dim->kind == AST_NAME ? dim->text : NULL, text, NULL, statement->name_place, from);
             extents[(*rank)++] = extent;
         }
     }
@@ -128,12 +131,14 @@ static bool error_declared_twice(Call *call, const AstStatement *statement, cons
     Diagnostic *diag = diag_error(call->expander->diags, GM080, statement->name_place, "the parameter %s is declared twice", path);
     diag_note(diag, info->place, "first declared%s%s", info->note ? " in " : "", info->note ? info->note->text : "");
     if (info->note) diag_note(diag, info->note->at, "which is called");
-    diag_help(diag, "give each call a path of its own: @ name, or @ blocks[l] in a repeat; @ shared name where one set of tensors is meant");
+    diag_help(diag,
+              "give each call a path of its own: @ name, or @ blocks[l] in a repeat; @ shared name where one set of tensors is meant");
     return false;
 }
 
 /* The tensor of another call that shares this path. */
-static Tensor *shared_tensor(Call *call, const AstStatement *statement, const char *path, ParameterInfo *info, int rank, const int64_t *extents)
+static Tensor *shared_tensor(Call *call, const AstStatement *statement, const char *path, ParameterInfo *info, int rank,
+                             const int64_t *extents)
 {
     const Shared *shared = call->shared;
     if (!shared || !info->shared || strcmp(shared->root, info->shared->root) || shared->instance == info->last_instance) {
@@ -154,13 +159,17 @@ static Tensor *new_parameter(Call *call, const AstStatement *statement, const ch
     Expander *expander = call->expander;
     Initialiser initial = {0};
     if (!read_initialiser(call, &statement->initial, &initial)) return NULL;
-    Tensor *tensor = tensor_new(expander->module, TENSOR_WEIGHT, unique_tensor_name(expander, "", path), TYPE_F32, rank, extents, statement->name_place);
+    Tensor *tensor =
+        tensor_new(expander->module, TENSOR_WEIGHT, unique_tensor_name(expander, "", path), TYPE_F32, rank, extents, statement->name_place);
     tensor->path = path;
     tensor->declared = statement->shape.present ? shape_text(expander->arena, &statement->shape) : "[]";
     tensor->initial = initial;
     list_push(expander->arena, &expander->module->weights, tensor);
     ParameterInfo *info = arena_new_object(expander->arena, ParameterInfo);
-    *info = (ParameterInfo){.tensor = tensor, .place = statement->name_place, .shared = call->shared, .note = call->note,
+    *info = (ParameterInfo){.tensor = tensor,
+                            .place = statement->name_place,
+                            .shared = call->shared,
+                            .note = call->note,
                             .last_instance = call->shared ? call->shared->instance : 0};
     map_put(expander->arena, &expander->parameters, path, info);
     return tensor;

@@ -28,7 +28,8 @@ static bool check_type(Call *callee, Call *where, const AstShape *shape, const T
     }
     if (tensor->type == type) return true;
     (void)where;
-    Diagnostic *diag = diag_error(callee->expander->diags, GM050, place, "%s is %s, %s is needed", what, element_type_name(tensor->type), shape->type);
+    Diagnostic *diag =
+        diag_error(callee->expander->diags, GM050, place, "%s is %s, %s is needed", what, element_type_name(tensor->type), shape->type);
     diag_label(diag, shape->type_place, "declared here");
     return false;
 }
@@ -45,13 +46,15 @@ static bool error_rank(Call *callee, const AstParameter *parameter, const Slot *
 {
     Expander *expander = callee->expander;
     const Tensor *tensor = slot->value.tensor;
-    Diagnostic *diag = diag_error(expander->diags, GM043, slot->place, "%s does not fit %s%s of %s: %d %s", argument_words(expander, slot->ast, tensor),
-                                  parameter->name, shape, callee->block->ast->name, tensor->rank, tensor->rank == 1 ? "axis" : "axes");
+    Diagnostic *diag =
+        diag_error(expander->diags, GM043, slot->place, "%s does not fit %s%s of %s: %d %s", argument_words(expander, slot->ast, tensor),
+                   parameter->name, shape, callee->block->ast->name, tensor->rank, tensor->rank == 1 ? "axis" : "axes");
     diag_label(diag, parameter->place, "the pattern");
     return false;
 }
 
-static bool error_size_differs(Call *callee, const AstParameter *parameter, const Slot *slot, int axis, const AstExpr *dim, int64_t wanted, const Origin *origin)
+static bool error_size_differs(Call *callee, const AstParameter *parameter, const Slot *slot, int axis, const AstExpr *dim, int64_t wanted,
+                               const Origin *origin)
 {
     Expander *expander = callee->expander;
     const Tensor *tensor = slot->value.tensor;
@@ -61,8 +64,8 @@ static bool error_size_differs(Call *callee, const AstParameter *parameter, cons
                                   dim->kind == AST_NUMBER ? "" : text, dim->kind == AST_NUMBER ? "" : " = ", (long long)wanted);
     const Origin *own = slot->value.axes ? slot->value.axes[axis] : NULL;
     if (own) diag_caret(diag, "%lld here%s", (long long)tensor->extents[axis], origin_story(expander->arena, own, slot->place.source));
-    diag_label(diag, dim->place.source ? dim->place : parameter->place, dim->kind == AST_NUMBER ? "%.0s%lld here%s" : "%s = %lld%s", text, (long long)wanted,
-               origin_story(expander->arena, origin, slot->place.source));
+    diag_label(diag, dim->place.source ? dim->place : parameter->place, dim->kind == AST_NUMBER ? "%.0s%lld here%s" : "%s = %lld%s", text,
+               (long long)wanted, origin_story(expander->arena, origin, slot->place.source));
     return false;
 }
 
@@ -84,8 +87,8 @@ static bool bind_dots(Call *callee, const AstParameter *parameter, const Slot *s
     bool same = callee->dots_rank == count;
     for (int k = 0; k < count && same; k++) same = callee->dots_extents[k] == tensor->extents[first + k];
     if (same) return true;
-    Diagnostic *diag = diag_error(expander->diags, GM042, slot->place, "`..` of %s stands for other axes of %s than of %s", callee->block->ast->name,
-                                  parameter->name, callee->dots_from);
+    Diagnostic *diag = diag_error(expander->diags, GM042, slot->place, "`..` of %s stands for other axes of %s than of %s",
+                                  callee->block->ast->name, parameter->name, callee->dots_from);
     diag_caret(diag, "%s here", extents_text(expander->arena, tensor));
     diag_label(diag, callee->dots_place, "and these");
     return false;
@@ -107,7 +110,8 @@ static bool bind_axis(Call *callee, const AstParameter *parameter, const Slot *s
         if (bound == extent) return true;
         return error_size_differs(callee, parameter, slot, axis, dim, bound, binding->value.origin);
     }
-    diag_error(callee->expander->diags, GM022, dim->place, "%s in a pattern is a number, this is %s", dim->text, value_kind_name(&binding->value));
+    diag_error(callee->expander->diags, GM022, dim->place, "%s in a pattern is a number, this is %s", dim->text,
+               value_kind_name(&binding->value));
     return false;
 }
 
@@ -191,8 +195,8 @@ bool bind_patterns(Call *callee, Call *caller, Slot *slots, Place place)
 static bool error_result(Call *callee, const Tensor *tensor, const AstShape *shape, Place place, const char *why)
 {
     Expander *expander = callee->expander;
-    Diagnostic *diag = diag_error(expander->diags, GM048, place, "this result %s does not fit %s: %s", extents_text(expander->arena, tensor),
-                                  shape_text(expander->arena, shape), why);
+    Diagnostic *diag = diag_error(expander->diags, GM048, place, "this result %s does not fit %s: %s",
+                                  extents_text(expander->arena, tensor), shape_text(expander->arena, shape), why);
     diag_label(diag, shape->place, "declared here");
     return false;
 }
@@ -205,7 +209,8 @@ static bool check_result(Call *callee, const Value *value, const AstShape *shape
     if (!dots_at(callee, shape, &dots)) return false;
     int fixed = shape->dims.count - (dots >= 0);
     if (dots >= 0 ? tensor->rank < fixed : tensor->rank != fixed)
-        return error_result(callee, tensor, shape, place, arena_printf(expander->arena, "it has %d %s", tensor->rank, tensor->rank == 1 ? "axis" : "axes"));
+        return error_result(callee, tensor, shape, place,
+                            arena_printf(expander->arena, "it has %d %s", tensor->rank, tensor->rank == 1 ? "axis" : "axes"));
     if (!check_type(callee, callee, shape, tensor, "this result", place)) return false;
     for (int k = 0, axis = 0; k < shape->dims.count; k++) {
         const AstExpr *dim = shape->dims.data[k];
@@ -213,7 +218,9 @@ static bool check_result(Call *callee, const Value *value, const AstShape *shape
             int count = tensor->rank - fixed;
             bool same = !callee->dots_bound || callee->dots_rank == count;
             for (int i = 0; i < count && same && callee->dots_bound; i++) same = callee->dots_extents[i] == tensor->extents[axis + i];
-            if (!same) return error_result(callee, tensor, shape, place, arena_printf(expander->arena, "`..` stands for other axes in %s", callee->dots_from));
+            if (!same)
+                return error_result(callee, tensor, shape, place,
+                                    arena_printf(expander->arena, "`..` stands for other axes in %s", callee->dots_from));
             axis += count;
             continue;
         }
@@ -223,7 +230,8 @@ static bool check_result(Call *callee, const Value *value, const AstShape *shape
         if (wanted != tensor->extents[axis])
             return error_result(callee, tensor, shape, place,
                                 arena_printf(expander->arena, "axis %d is %lld, %s is %lld%s", axis, (long long)tensor->extents[axis],
-                                             expr_text(expander->arena, dim), (long long)wanted, origin_story(expander->arena, origin, place.source)));
+                                             expr_text(expander->arena, dim), (long long)wanted,
+                                             origin_story(expander->arena, origin, place.source)));
         axis++;
     }
     return true;
@@ -233,8 +241,8 @@ bool check_results(Call *callee, Value *results, int count, Place place)
 {
     const AstCallable *ast = callee->block->ast;
     if (count != ast->results.count) {
-        Diagnostic *diag = diag_error(callee->expander->diags, GM027, place, "%s returns %d tensor%s, its signature says %d", ast->name, count,
-                                      count == 1 ? "" : "s", ast->results.count);
+        Diagnostic *diag = diag_error(callee->expander->diags, GM027, place, "%s returns %d tensor%s, its signature says %d", ast->name,
+                                      count, count == 1 ? "" : "s", ast->results.count);
         diag_label(diag, ast->name_place, "declared here");
         return false;
     }

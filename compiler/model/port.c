@@ -20,7 +20,8 @@ static bool hint_argument(Call *call, const AstArgument *argument, Hint *hint, i
     Arena *arena = call->expander->arena;
     Value value = {.kind = VALUE_STRING};
     hint->arguments[k].name = argument->name;
-    if (argument->value->kind == AST_NAME && (!names_lookup(call, argument->value->text, argument->value->place, &value) || value.kind == VALUE_CALLABLE))
+    if (argument->value->kind == AST_NAME &&
+        (!names_lookup(call, argument->value->text, argument->value->place, &value) || value.kind == VALUE_CALLABLE))
         value = (Value){.kind = VALUE_STRING, .text = argument->value->text};
     else if (argument->value->kind != AST_NAME)
         value = evaluate_expr(call, NULL, argument->value);
@@ -30,7 +31,8 @@ static bool hint_argument(Call *call, const AstArgument *argument, Hint *hint, i
         return true;
     }
     if (value.kind != VALUE_NUMBER && value.kind != VALUE_FLAG && value.kind != VALUE_LIST) {
-        diag_error(call->expander->diags, GM086, argument->place, "a hint takes words, strings, numbers and lists, this is %s", value_kind_name(&value));
+        diag_error(call->expander->diags, GM086, argument->place, "a hint takes words, strings, numbers and lists, this is %s",
+                   value_kind_name(&value));
         return false;
     }
     hint->arguments[k].list = value.kind == VALUE_LIST;
@@ -48,7 +50,8 @@ static Hint *read_hint(Call *call, const AstInitial *ast, bool output)
     bool known = false;
     for (int k = 0; k < count; k++) known = known || !strcmp(names[k], ast->name);
     if (!known) {
-        Diagnostic *diag = diag_error(call->expander->diags, GM086, ast->place, "an %s has no hint %s", output ? "output" : "input", ast->name);
+        Diagnostic *diag =
+            diag_error(call->expander->diags, GM086, ast->place, "an %s has no hint %s", output ? "output" : "input", ast->name);
         diag_help(diag, output ? "classes(\"labels.txt\")" : "image(…) or text(…)");
         return NULL;
     }
@@ -88,7 +91,8 @@ static bool input_size(Call *call, const AstExpr *dim, int64_t *extent, const Or
             setting->used = true;
             value = evaluate_expr(call, NULL, setting->expr);
             if (value.kind == VALUE_POISON) return false;
-            value.origin = origin_new(call, ORIGIN_SET, dim->text, arena_printf(expander->arena, "%s = %s", dim->text, setting->text), NULL, setting->place, NULL);
+            value.origin = origin_new(call, ORIGIN_SET, dim->text, arena_printf(expander->arena, "%s = %s", dim->text, setting->text), NULL,
+                                      setting->place, NULL);
             names_bind(call, dim->text, value, dim->place);
             return evaluate_size(call, dim, "this size", 1, extent, from);
         }
@@ -138,16 +142,18 @@ void input_statement(Call *call, const AstStatement *statement)
     names_bind(call, statement->name, value_poison(), statement->name_place);
     if (statement->shape.type && !element_type_find(statement->shape.type, &type)) {
         static const char *const names[] = {"f32", "i32", "i64", "u8"};
-        Diagnostic *diag = diag_error(expander->diags, GM050, statement->shape.type_place, "there is no element type %s", statement->shape.type);
+        Diagnostic *diag =
+            diag_error(expander->diags, GM050, statement->shape.type_place, "there is no element type %s", statement->shape.type);
         const char *nearest = nearest_name(statement->shape.type, names, 4);
         diag_help(diag, nearest ? "did you mean %s?" : "%s, i32, i64 or u8", nearest ? nearest : "f32");
         return;
     }
     if (taken || !right) return;
-    Tensor *tensor = tensor_new(expander->module, TENSOR_INPUT, unique_tensor_name(expander, "", statement->name), type, statement->shape.dims.count, extents,
-                                statement->name_place);
+    Tensor *tensor = tensor_new(expander->module, TENSOR_INPUT, unique_tensor_name(expander, "", statement->name), type,
+                                statement->shape.dims.count, extents, statement->name_place);
     tensor->input_name = statement->name;
-    Port port = {.name = statement->name, .tensor = tensor, .hint = read_hint(call, &statement->initial, false), .place = statement->name_place};
+    Port port = {
+        .name = statement->name, .tensor = tensor, .hint = read_hint(call, &statement->initial, false), .place = statement->name_place};
     list_push(expander->arena, &expander->module->inputs, port);
     names_bind(call, statement->name, tensor_value(tensor, axes), statement->name_place);
 }

@@ -87,7 +87,8 @@ static Value constant_value(Call *call, FileConstant *constant, Place place)
     }
     constant->evaluating = true;
     Call *outside = arena_new_object(expander->arena, Call);
-    *outside = (Call){.expander = expander, .block = call->block, .file = constant->file, .prefix = "", .frame = call->frame, .depth = call->depth + 1};
+    *outside = (Call){
+        .expander = expander, .block = call->block, .file = constant->file, .prefix = "", .frame = call->frame, .depth = call->depth + 1};
     outside->untaken = text_new(expander->arena);
     if (constant->ast->subscripted)
         constant->value = index_equation(outside, constant->ast, constant->ast->place, true, NULL);
@@ -297,12 +298,13 @@ static Purity body_purity(Expander *expander, Block *block, const AstBody *body)
         if (statement->kind == AST_PARAM && statement->shape.dims.count) return PURITY_NO;
         if (statement->kind == AST_ASSIGN) {
             const AstAssignment *assignment = &statement->assignment;
-            if (assignment->subscripted &&
-                !(assignment->subscripts.count == 0 || (assignment->subscripts.count == 1 && assignment->subscripts.data[0]->kind == AST_DOTS)))
+            if (assignment->subscripted && !(assignment->subscripts.count == 0 ||
+                                             (assignment->subscripts.count == 1 && assignment->subscripts.data[0]->kind == AST_DOTS)))
                 return PURITY_NO;
             purity = worse(purity, expr_purity(expander, block, assignment->value, 0));
         }
-        for (int i = 0; i < statement->values.count; i++) purity = worse(purity, expr_purity(expander, block, statement->values.data[i], 0));
+        for (int i = 0; i < statement->values.count; i++)
+            purity = worse(purity, expr_purity(expander, block, statement->values.data[i], 0));
         purity = worse(purity, body_purity(expander, block, &statement->body));
         purity = worse(purity, body_purity(expander, block, &statement->else_body));
     }

@@ -44,7 +44,12 @@ static Value bindable(Call *call, Value value, const char *name, const AstExpr *
         diag_help(diag_error(expander->diags, GM023, expr->place, "%s is given no tensor", value.callable->name),
                   "only as an argument of another block a block may stand with some of its arguments");
         return value_poison();
-    case VALUE_POISON: case VALUE_FLAG: case VALUE_STRING: case VALUE_LIST: case VALUE_TENSOR: return value;
+    case VALUE_POISON:
+    case VALUE_FLAG:
+    case VALUE_STRING:
+    case VALUE_LIST:
+    case VALUE_TENSOR:
+        return value;
     }
     return value;
 }
@@ -108,9 +113,11 @@ static void destruct_statement(Call *call, const AstStatement *statement)
     bool right = value.kind == VALUE_TUPLE && value.count == statement->names.count;
     if (!right && value.kind != VALUE_POISON) {
         if (value.kind == VALUE_TUPLE)
-            diag_error(call->expander->diags, GM027, statement->value->place, "this returns %d tensors, %d names stand on the left", value.count, statement->names.count);
+            diag_error(call->expander->diags, GM027, statement->value->place, "this returns %d tensors, %d names stand on the left",
+                       value.count, statement->names.count);
         else
-            diag_error(call->expander->diags, GM027, statement->value->place, "this is %s, %d names stand on the left", value_kind_name(&value), statement->names.count);
+            diag_error(call->expander->diags, GM027, statement->value->place, "this is %s, %d names stand on the left",
+                       value_kind_name(&value), statement->names.count);
     }
     for (int k = 0; k < statement->names.count; k++) {
         if (!check_target(call, statement->names.data[k], statement->name_places.data[k])) continue;
@@ -158,7 +165,8 @@ static void check_no_turns(Call *call, const AstStatement *repeat, const AstBody
             for (int i = 0; i < statement->assignment.subscripts.count; i++) {
                 const AstExpr *item = statement->assignment.subscripts.data[i];
                 if (item->kind != AST_NAME || strcmp(item->text, repeat->name)) continue;
-                Diagnostic *diag = diag_error(call->expander->diags, GM070, statement->assignment.place, "%s is collected over no turns", statement->assignment.name);
+                Diagnostic *diag = diag_error(call->expander->diags, GM070, statement->assignment.place, "%s is collected over no turns",
+                                              statement->assignment.name);
                 diag_label(diag, repeat->extent->place, "0 here");
             }
         check_no_turns(call, repeat, &statement->body);
@@ -187,7 +195,8 @@ static void repeat_statement(Call *call, const AstStatement *statement)
     if (count == 0) check_no_turns(call, statement, &statement->body);
     Binding *before = names_find(call, statement->name);
     if (before && before->value.kind == VALUE_NUMBER) {
-        Diagnostic *diag = diag_error(expander->diags, GM065, statement->name_place, "the counter %s hides a number of that name", statement->name);
+        Diagnostic *diag =
+            diag_error(expander->diags, GM065, statement->name_place, "the counter %s hides a number of that name", statement->name);
         diag_label(diag, before->place, "bound here");
         return;
     }
@@ -236,19 +245,37 @@ static void execute_statement(Call *call, const AstStatement *statement)
     Diagnostics *diags = call->expander->diags;
     bool port = statement->kind == AST_INPUT || statement->kind == AST_OUTPUT;
     if (port && (!call->block->ast->is_model || call->up)) {
-        Diagnostic *diag = diag_error(diags, GM030, statement->place, "%s belongs to a model, this is a block", statement->kind == AST_INPUT ? "an input" : "an output");
-        diag_help(diag, statement->kind == AST_INPUT ? "a block takes tensors as parameters: block f(x[N, C])" : "a block gives tensors by `return`");
+        Diagnostic *diag = diag_error(diags, GM030, statement->place, "%s belongs to a model, this is a block",
+                                      statement->kind == AST_INPUT ? "an input" : "an output");
+        diag_help(diag, statement->kind == AST_INPUT ? "a block takes tensors as parameters: block f(x[N, C])"
+                                                     : "a block gives tensors by `return`");
         return;
     }
     switch (statement->kind) {
     case AST_ASSIGN:
-    case AST_CONST: assignment_statement(call, statement, false); break;
-    case AST_OUTPUT: assignment_statement(call, statement, true); break;
-    case AST_DESTRUCT: destruct_statement(call, statement); break;
-    case AST_INPUT: input_statement(call, statement); break;
-    case AST_PARAM: parameter_statement(call, statement); break;
-    case AST_RETURN: return_statement(call, statement); break;
-    case AST_REPEAT: repeat_statement(call, statement); break;
-    case AST_IF: if_statement(call, statement); break;
+    case AST_CONST:
+        assignment_statement(call, statement, false);
+        break;
+    case AST_OUTPUT:
+        assignment_statement(call, statement, true);
+        break;
+    case AST_DESTRUCT:
+        destruct_statement(call, statement);
+        break;
+    case AST_INPUT:
+        input_statement(call, statement);
+        break;
+    case AST_PARAM:
+        parameter_statement(call, statement);
+        break;
+    case AST_RETURN:
+        return_statement(call, statement);
+        break;
+    case AST_REPEAT:
+        repeat_statement(call, statement);
+        break;
+    case AST_IF:
+        if_statement(call, statement);
+        break;
     }
 }

@@ -121,8 +121,10 @@ static Number number_multiply(Number a, Number b)
 static Number number_divide(Number a, Number b) /* b is not 0 */
 {
     if (b.exact && b.numerator != INT64_MIN) {
-        Number inverse = {.exact = true, .numerator = b.numerator < 0 ? -b.denominator : b.denominator,
-                          .denominator = b.numerator < 0 ? -b.numerator : b.numerator, .decimal = b.decimal};
+        Number inverse = {.exact = true,
+                          .numerator = b.numerator < 0 ? -b.denominator : b.denominator,
+                          .denominator = b.numerator < 0 ? -b.numerator : b.numerator,
+                          .decimal = b.decimal};
         int64_t ignored;
         if (a.exact && !__builtin_mul_overflow(a.numerator, inverse.numerator, &ignored)) return number_multiply(a, inverse);
     }
@@ -190,15 +192,24 @@ bool value_is_constant(const Value *value)
 const char *value_kind_name(const Value *value)
 {
     switch (value->kind) {
-    case VALUE_POISON: return "an error";
-    case VALUE_NUMBER: return "a number";
-    case VALUE_FLAG: return "a flag";
-    case VALUE_STRING: return "a string";
-    case VALUE_LIST: return "a list";
-    case VALUE_CALLABLE: return value->callable->block ? "a block" : "an element function";
-    case VALUE_TENSOR: return "a tensor";
-    case VALUE_ELEMENT: return value->condition ? "a condition" : value->rank ? "a tensor" : "an element";
-    case VALUE_TUPLE: return "several tensors";
+    case VALUE_POISON:
+        return "an error";
+    case VALUE_NUMBER:
+        return "a number";
+    case VALUE_FLAG:
+        return "a flag";
+    case VALUE_STRING:
+        return "a string";
+    case VALUE_LIST:
+        return "a list";
+    case VALUE_CALLABLE:
+        return value->callable->block ? "a block" : "an element function";
+    case VALUE_TENSOR:
+        return "a tensor";
+    case VALUE_ELEMENT:
+        return value->condition ? "a condition" : value->rank ? "a tensor" : "an element";
+    case VALUE_TUPLE:
+        return "several tensors";
     }
     return "a value";
 }
@@ -225,10 +236,18 @@ void number_print(Number number, Text *out)
 void value_print(const Value *value, Text *out)
 {
     switch (value->kind) {
-    case VALUE_POISON: text_add(out, "?"); break;
-    case VALUE_NUMBER: number_print(value->number, out); break;
-    case VALUE_FLAG: text_add(out, value->flag ? "true" : "false"); break;
-    case VALUE_STRING: text_printf(out, "\"%s\"", value->text); break;
+    case VALUE_POISON:
+        text_add(out, "?");
+        break;
+    case VALUE_NUMBER:
+        number_print(value->number, out);
+        break;
+    case VALUE_FLAG:
+        text_add(out, value->flag ? "true" : "false");
+        break;
+    case VALUE_STRING:
+        text_printf(out, "\"%s\"", value->text);
+        break;
     case VALUE_LIST:
     case VALUE_TUPLE:
         text_add(out, "[");
@@ -249,8 +268,7 @@ void value_print(const Value *value, Text *out)
         break;
     case VALUE_TENSOR:
         text_add(out, "[");
-        for (int k = 0; k < value->tensor->rank; k++)
-            text_printf(out, "%s%" PRId64, k ? ", " : "", value->tensor->extents[k]);
+        for (int k = 0; k < value->tensor->rank; k++) text_printf(out, "%s%" PRId64, k ? ", " : "", value->tensor->extents[k]);
         text_add(out, "]");
         break;
     case VALUE_ELEMENT:
@@ -267,9 +285,12 @@ static bool values_equal(const Value *a, const Value *b)
 {
     if (a->kind != b->kind) return false;
     switch (a->kind) {
-    case VALUE_NUMBER: return number_compare(a->number, b->number) == 0;
-    case VALUE_FLAG: return a->flag == b->flag;
-    case VALUE_STRING: return !strcmp(a->text, b->text);
+    case VALUE_NUMBER:
+        return number_compare(a->number, b->number) == 0;
+    case VALUE_FLAG:
+        return a->flag == b->flag;
+    case VALUE_STRING:
+        return !strcmp(a->text, b->text);
     case VALUE_LIST:
         if (a->count != b->count) return false;
         for (int k = 0; k < a->count; k++)
@@ -277,12 +298,18 @@ static bool values_equal(const Value *a, const Value *b)
         return true;
     case VALUE_CALLABLE:
         if (a->callable->block != b->callable->block || a->callable->function != b->callable->function ||
-            a->callable->given_count != b->callable->given_count) return false;
+            a->callable->given_count != b->callable->given_count)
+            return false;
         for (int k = 0; k < a->callable->given_count; k++)
             if (strcmp(a->callable->given[k].name, b->callable->given[k].name) ||
-                !values_equal(a->callable->given[k].value, b->callable->given[k].value)) return false;
+                !values_equal(a->callable->given[k].value, b->callable->given[k].value))
+                return false;
         return true;
-    case VALUE_POISON: case VALUE_TENSOR: case VALUE_ELEMENT: case VALUE_TUPLE: return false;
+    case VALUE_POISON:
+    case VALUE_TENSOR:
+    case VALUE_ELEMENT:
+    case VALUE_TUPLE:
+        return false;
     }
     return false;
 }
@@ -291,10 +318,18 @@ static bool binary_numbers(AstOperator op, Number a, Number b, Value *result, co
 {
     int order = number_compare(a, b);
     switch (op) {
-    case AST_ADD: *result = value_number(number_add(a, b)); return true;
-    case AST_SUB: *result = value_number(number_add(a, number_negate(b))); return true;
-    case AST_MUL: *result = value_number(number_multiply(a, b)); return true;
-    case AST_DIV: case AST_FLOORDIV: case AST_MOD: {
+    case AST_ADD:
+        *result = value_number(number_add(a, b));
+        return true;
+    case AST_SUB:
+        *result = value_number(number_add(a, number_negate(b)));
+        return true;
+    case AST_MUL:
+        *result = value_number(number_multiply(a, b));
+        return true;
+    case AST_DIV:
+    case AST_FLOORDIV:
+    case AST_MOD: {
         if (number_double(b) == 0) {
             *error = "division by zero";
             return false;
@@ -309,13 +344,29 @@ static bool binary_numbers(AstOperator op, Number a, Number b, Value *result, co
         *result = value_number(quotient);
         return true;
     }
-    case AST_LT: *result = value_flag(order == -1); return true;
-    case AST_GT: *result = value_flag(order == 1); return true;
-    case AST_LE: *result = value_flag(order == -1 || order == 0); return true;
-    case AST_GE: *result = value_flag(order == 1 || order == 0); return true;
-    case AST_EQ: *result = value_flag(order == 0); return true;
-    case AST_NE: *result = value_flag(order != 0); return true;
-    case AST_AND: case AST_OR: case AST_NEG: case AST_NOT: break;
+    case AST_LT:
+        *result = value_flag(order == -1);
+        return true;
+    case AST_GT:
+        *result = value_flag(order == 1);
+        return true;
+    case AST_LE:
+        *result = value_flag(order == -1 || order == 0);
+        return true;
+    case AST_GE:
+        *result = value_flag(order == 1 || order == 0);
+        return true;
+    case AST_EQ:
+        *result = value_flag(order == 0);
+        return true;
+    case AST_NE:
+        *result = value_flag(order != 0);
+        return true;
+    case AST_AND:
+    case AST_OR:
+    case AST_NEG:
+    case AST_NOT:
+        break;
     }
     *error = "`&&` and `||` join flags, not numbers";
     return false;
@@ -332,7 +383,7 @@ bool value_binary(AstOperator op, const Value *a, const Value *b, Value *result,
         *result = value_flag(values_equal(a, b) == (op == AST_EQ));
         return true;
     }
-    *error = op == AST_AND || op == AST_OR ? "`&&` and `||` join flags"
+    *error = op == AST_AND || op == AST_OR  ? "`&&` and `||` join flags"
              : op == AST_EQ || op == AST_NE ? "only values of the same kind can be compared"
                                             : "only numbers can be calculated with";
     return false;
@@ -388,8 +439,12 @@ bool value_apply(Function function, int count, const Value *arguments, Value *re
         *result = value_number((number_compare(a, b) <= 0) == (function == FN_MIN) ? a : b);
         result->number.decimal = a.decimal || b.decimal;
         return true;
-    case FN_ABS: *result = value_number(number_compare(a, number_int(0)) < 0 ? number_negate(a) : a); return true;
-    case FN_FLOOR: *result = value_number(number_floor(a)); return true;
+    case FN_ABS:
+        *result = value_number(number_compare(a, number_int(0)) < 0 ? number_negate(a) : a);
+        return true;
+    case FN_FLOOR:
+        *result = value_number(number_floor(a));
+        return true;
     case FN_SQRT:
         *result = value_number(exact_root(function_evaluate(FN_SQRT, number_double(a), 0, 0), a));
         return true;
@@ -399,7 +454,8 @@ bool value_apply(Function function, int count, const Value *arguments, Value *re
             return true;
         }
         break;
-    default: break;
+    default:
+        break;
     }
     double value = function_evaluate(function, number_double(a), number_double(b), 0);
     if (function == FN_ROUND && fabs(value) < 9007199254740992.0)

@@ -18,13 +18,13 @@ typedef struct {
 typedef enum { ORIGIN_GIVEN, ORIGIN_SET, ORIGIN_PATTERN, ORIGIN_DECLARED, ORIGIN_FOR } OriginKind;
 typedef struct Origin {
     OriginKind kind;
-    const char *size;             /* the name of the size ("TOKENS"), or NULL */
-    const char *text;             /* what stands at the place: "x[N, C]", "[N, N]"; GIVEN, SET: the name; FOR: the index */
-    const AstExpr *expr;          /* GIVEN, FOR: its value; SET: NULL, text says all */
+    const char *size;    /* the name of the size ("TOKENS"), or NULL */
+    const char *text;    /* what stands at the place: "x[N, C]", "[N, N]"; GIVEN, SET: the name; FOR: the index */
+    const AstExpr *expr; /* GIVEN, FOR: its value; SET: NULL, text says all */
     Place place;
-    const struct Origin *from;    /* how the size named in the text came about, or NULL */
-    const struct Origin *caller;  /* PATTERN: the same axis in the words of the caller, or NULL */
-    int depth;                    /* of the call that it belongs to */
+    const struct Origin *from;   /* how the size named in the text came about, or NULL */
+    const struct Origin *caller; /* PATTERN: the same axis in the words of the caller, or NULL */
+    int depth;                   /* of the call that it belongs to */
 } Origin;
 
 typedef struct Block Block;
@@ -40,22 +40,24 @@ typedef struct {
 /* A block or an element function, maybe with some arguments given. */
 typedef struct {
     const char *name;
-    Block *block;      /* NULL: the element function */
+    Block *block; /* NULL: the element function */
     Function function;
     int given_count;
     GivenArgument *given;
-    bool partial;      /* written as a call without tensors */
+    bool partial; /* written as a call without tensors */
     Place place;
 } Callable;
 
 typedef enum {
-    VALUE_POISON,   /* an error was reported: silences follow-ups */
-    VALUE_NUMBER, VALUE_FLAG, VALUE_STRING,
+    VALUE_POISON, /* an error was reported: silences follow-ups */
+    VALUE_NUMBER,
+    VALUE_FLAG,
+    VALUE_STRING,
     VALUE_LIST,
     VALUE_CALLABLE,
     VALUE_TENSOR,
-    VALUE_ELEMENT,  /* an expr: one element of an equation, or of a whole-tensor expression over `indices` */
-    VALUE_TUPLE     /* several results of a block */
+    VALUE_ELEMENT, /* an expr: one element of an equation, or of a whole-tensor expression over `indices` */
+    VALUE_TUPLE    /* several results of a block */
 } ValueKind;
 
 struct Value {
@@ -63,18 +65,18 @@ struct Value {
     Number number;
     bool flag;
     const char *text;
-    int count;             /* LIST, TUPLE */
+    int count; /* LIST, TUPLE */
     Value *items;
     const Callable *callable;
-    Tensor *tensor;        /* TENSOR */
-    Expr *expr;            /* ELEMENT */
-    bool condition;        /* ELEMENT: a flag known at run time only */
-    bool indexed;          /* ELEMENT: an integer made of index values */
-    int rank;              /* ELEMENT: axes of the whole-tensor expression; 0 inside an equation */
-    Index **indices;       /* ELEMENT: rank of them */
-    const Origin **axes;   /* TENSOR, ELEMENT: how each extent came about; entries may be NULL */
-    int size, depth;       /* ELEMENT: nodes (as a tree) and height of expr */
-    const Origin *origin;  /* NUMBER: or NULL */
+    Tensor *tensor;       /* TENSOR */
+    Expr *expr;           /* ELEMENT */
+    bool condition;       /* ELEMENT: a flag known at run time only */
+    bool indexed;         /* ELEMENT: an integer made of index values */
+    int rank;             /* ELEMENT: axes of the whole-tensor expression; 0 inside an equation */
+    Index **indices;      /* ELEMENT: rank of them */
+    const Origin **axes;  /* TENSOR, ELEMENT: how each extent came about; entries may be NULL */
+    int size, depth;      /* ELEMENT: nodes (as a tree) and height of expr */
+    const Origin *origin; /* NUMBER: or NULL */
 };
 
 Number number_int(int64_t value);
@@ -89,7 +91,7 @@ Value value_poison(void);
 Value value_number(Number number);
 Value value_int(int64_t value);
 Value value_flag(bool flag);
-bool value_is_constant(const Value *value); /* number, flag, string or list */
+bool value_is_constant(const Value *value);      /* number, flag, string or list */
 const char *value_kind_name(const Value *value); /* "a number", "a tensor" */
 void value_print(const Value *value, Text *out); /* 256, 1e-05, true, [2, 2], attention(HEADS = 8), x[196, 256] */
 void number_print(Number number, Text *out);
