@@ -54,10 +54,31 @@ static Value *compare(Maths *m, Op op, Value *a, double number)
     return maths_op(m, op, a, maths_number(m, number));
 }
 
-Value *maths_power_of_two(Maths *m, Value *n)
+/* A number in which one unit of the last place is 1: a sum with it is rounded to an integer, which its low bits hold. */
+#define ROUNDER 12582912.0
+#define ROUNDER_BITS 0x4b400000
+
+/* The nearest integer to a * b (b NULL: to a), |a * b| < 2^21, as T; *bits: the same plus ROUNDER_BITS. */
+static Value *nearest(Maths *m, Value *a, Value *b, Value **bits)
 {
-    Value *biased = maths_op(m, OP_ADD, maths_op(m, OP_TO_INT, n, NULL), whole(m, 127));
+    Value *rounder = maths_number(m, ROUNDER);
+    Value *sum = maths_keep(m, "sum", b ? maths_fma(m, a, b, rounder) : maths_op(m, OP_ADD, a, rounder));
+    *bits = maths_op(m, OP_FLOAT_TO_BITS, sum, NULL);
+    return maths_keep(m, "n", maths_op(m, OP_SUB, sum, rounder));
+}
+
+/* 2^n for an integer n in [-126, 127]. */
+static Value *power_of_two(Maths *m, Value *n)
+{
+    Value *biased = maths_op(m, OP_ADD, n, whole(m, 127));
     return maths_op(m, OP_BITS_TO_FLOAT, build_shift(m->builder, OP_SHIFT_LEFT, biased, 23), NULL);
+}
+
+/* x * 2^n, both x and the result normal; `bits` as nearest() gives them. */
+static Value *times_power_of_two(Maths *m, Value *x, Value *bits)
+{
+    Value *exponent = build_shift(m->builder, OP_SHIFT_LEFT, bits, 23); /* ROUNDER_BITS leaves on the left */
+    return maths_op(m, OP_BITS_TO_FLOAT, maths_op(m, OP_ADD, maths_op(m, OP_FLOAT_TO_BITS, x, NULL), exponent), NULL);
 }
 
 Value *maths_with_sign(Maths *m, Value *magnitude, Value *sign)
@@ -73,12 +94,12 @@ static const double exp_coefficients[] = {0.49999994, 0.166665196, 0.0416683927,
 #define LN2_HIGH 0.693359375
 #define LN2_LOW -0.000212194440
 
-/* x = n ln2 + r; gives n (integral T) and e^r. */
-static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **n)
+/* x = n ln2 + r; gives e^r, and n plus ROUNDER_BITS. */
+static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **bits)
 {
-    *n = maths_keep(m, "n", maths_op(m, OP_ROUND, maths_op(m, OP_MUL, x, maths_number(m, 1.44269504)), NULL));
-    Value *rough = maths_keep(m, "r", maths_fma(m, *n, maths_number(m, -LN2_HIGH), x));
-    Value *r = maths_fma(m, *n, maths_number(m, -LN2_LOW), rough);
+    Value *n = nearest(m, x, maths_number(m, 1.44269504), bits);
+    Value *rough = maths_keep(m, "r", maths_fma(m, n, maths_number(m, -LN2_HIGH), x));
+    Value *r = maths_fma(m, n, maths_number(m, -LN2_LOW), rough);
     if (low) r = maths_op(m, OP_ADD, r, low);
     r = maths_keep(m, "r", r);
     Value *q = maths_polynomial(m, r, exp_coefficients, COUNT(exp_coefficients));
@@ -88,20 +109,21 @@ static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **n)
 
 Value *maths_exp(Maths *m, Value *high, Value *low)
 {
-    Value *n = NULL;
-    Value *power = exp_reduced(m, high, low, &n);
+    Value *bits = NULL;
+    Value *power = exp_reduced(m, high, low, &bits);
     /* Two steps: 2^n may lie outside the normal range where the result does not, and a denormal is then rounded once. */
-    Value *half = maths_keep(m, "half", maths_op(m, OP_FLOOR, maths_op(m, OP_MUL, n, maths_number(m, 0.5)), NULL));
-    Value *rest = maths_op(m, OP_SUB, n, half);
-    return maths_op(m, OP_MUL, maths_op(m, OP_MUL, power, maths_power_of_two(m, half)), maths_power_of_two(m, rest));
+    Value *n = maths_keep(m, "whole", maths_op(m, OP_SUB, bits, whole(m, ROUNDER_BITS)));
+    Value *half = maths_keep(m, "half", build_shift(m->builder, OP_SHIFT_RIGHT, n, 1));
+    Value *scaled = maths_op(m, OP_MUL, power, power_of_two(m, half));
+    return maths_op(m, OP_MUL, scaled, power_of_two(m, maths_op(m, OP_SUB, n, half)));
 }
 
-/* e^x for x in [-87, 88] without further care. */
+/* e^x for x in [-86, 87] without further care. */
 static Value *exp_inside(Maths *m, Value *x)
 {
-    Value *n = NULL;
-    Value *power = exp_reduced(m, x, NULL, &n);
-    return maths_op(m, OP_MUL, power, maths_power_of_two(m, n));
+    Value *bits = NULL;
+    Value *power = exp_reduced(m, x, NULL, &bits);
+    return times_power_of_two(m, power, bits);
 }
 
 static Value *clamp(Maths *m, Value *x, double low, double high)
@@ -148,18 +170,22 @@ static Value *function_tanh(Maths *m, Value *x, Value *unused)
 }
 
 /* --- error function ------------------------------------------------------------------------------------------------ */
-/* erf(x) / x - 1 over x^2 for |x| <= 0.93: 5e-10; -log(erfc t) / t - 1 on [0.92, 3.95]: 3e-9 of erf. */
-static const double erf_small[] = {0.128379166, -0.376126319, 0.112836875, -0.0268589407, 0.00519990642, -0.000813001185, 8.31677244e-05};
-static const double erf_large[] = {0.128510758, 0.635730922, 0.105244666, -0.0228786115, 0.00321131805, -0.000213532971};
+/* erf(x) / x - 1 over x^2 for |x| <= 0.93: 2e-8; log2(erfc t) / t on [0.92, 3.95]: 3e-9 of erf; 2^r for |r| <= 1/2: 8e-8, which
+ * counts a fifth in erf. */
+static const double erf_small[] = {0.128379151, -0.376124799, 0.112816826, -0.02676172, 0.00498594018, -0.000595373916};
+static const double erf_large[] = {-1.62809682, -0.917165875, -0.151835933, 0.0330068469, -0.00463294797, 0.000308062328};
+static const double power_coefficients[] = {1.00000012, 0.693146944, 0.240221187, 0.0555071346, 0.00967556424, 0.00132764468};
 
 static Value *function_erf(Maths *m, Value *x, Value *unused)
 {
     (void)unused;
+    Value *bits = NULL;
     Value *size = maths_keep(m, "size", maths_op(m, OP_ABS, x, NULL));
     Value *t = maths_keep(m, "t", maths_op(m, OP_MIN, size, maths_number(m, 3.95))); /* from there on erf rounds to 1 */
-    Value *q = maths_polynomial(m, t, erf_large, COUNT(erf_large));
-    Value *exponent = maths_keep(m, "exponent", maths_op(m, OP_NEG, maths_fma(m, q, t, t), NULL));
-    Value *large = maths_with_sign(m, maths_op(m, OP_SUB, maths_number(m, 1), exp_inside(m, exponent)), x);
+    Value *exponent = maths_keep(m, "exponent", maths_op(m, OP_MUL, maths_polynomial(m, t, erf_large, COUNT(erf_large)), t));
+    Value *r = maths_keep(m, "r", maths_op(m, OP_SUB, exponent, nearest(m, exponent, NULL, &bits)));
+    Value *below = times_power_of_two(m, maths_polynomial(m, r, power_coefficients, COUNT(power_coefficients)), bits);
+    Value *large = maths_with_sign(m, maths_op(m, OP_SUB, maths_number(m, 1), below), x);
     Value *square = maths_keep(m, "square", maths_op(m, OP_MUL, x, x));
     Value *small = maths_fma(m, maths_polynomial(m, square, erf_small, COUNT(erf_small)), x, x);
     /* A NaN goes the way of small values, which keeps it. */

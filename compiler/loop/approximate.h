@@ -27,8 +27,6 @@ Value *maths_fma(Maths *m, Value *a, Value *b, Value *c);
 /* The sign bit of `sign` on a magnitude whose own is 0. */
 Value *maths_with_sign(Maths *m, Value *magnitude, Value *sign);
 Value *maths_select(Maths *m, Value *condition, Value *yes, Value *no);
-/* 2^n of an integral T n in [-126, 127]. */
-Value *maths_power_of_two(Maths *m, Value *n);
 /* x = mantissa * 2^exponent with mantissa in [sqrt(1/2), sqrt(2)), for x > 0 and finite, denormal ones too; both T. */
 void maths_split(Maths *m, Value *x, Value **mantissa, Value **exponent);
 /* e^(high + low) for sums in [-105, 90], low small; 0 or infinity come out where they belong. */
