@@ -6,6 +6,7 @@
 #include "commands/peak.h"
 #include "emit_c/blob.h"
 #include "gm_pool.h"
+#include "support/bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +93,10 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         timing->arena_bytes = pipeline.plan->arena_bytes;
         timing->weight_bytes = pipeline.plan->blob_bytes;
         if (pool) gm_pool_free(pool);
+    } else if (status == GM_ERROR_CPU) {
+        diag_error(diags, GM174, (Place){0}, "%s", gm_status_text(status));
     } else {
-        diag_error(diags, status == GM_ERROR_CPU ? GM174 : GM173, (Place){0}, "%s", gm_status_text(status));
+        bug("the compiled model refuses the weights packed for it: %s", gm_status_text(status));
     }
     free(runner.memory);
     free(image);

@@ -8,6 +8,7 @@
 #include "emit_c/blob.h"
 #include "equation/count.h"
 #include "equation/evaluate.h"
+#include "support/bug.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -87,10 +88,11 @@ static bool build(Verification *v, Build *build, bool keep_all)
     const gm_model *model = build->compiled.model;
     build->weights = arena_alloc(v->arena, model->weights_bytes);
     int status = model->bind(build->weights, build->image, build->image_size);
-    if (status != GM_OK) {
-        diag_error(v->diags, GM173, (Place){0}, "the compiled model refuses its weights: %s", gm_status_text(status));
+    if (status == GM_ERROR_CPU) {
+        diag_error(v->diags, GM174, (Place){0}, "%s", gm_status_text(status));
         return false;
     }
+    if (status != GM_OK) bug("the compiled model refuses the weights packed for it: %s", gm_status_text(status));
     build->memory = aligned_alloc(64, (model->arena_bytes + 127) / 64 * 64);
     build->outputs = output_arrays(v->arena, build->pipeline.module);
     return true;

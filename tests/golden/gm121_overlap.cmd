@@ -1,0 +1,3 @@
+model m.gm 'model m() { input x[2]  param w[3, 2]  param b[3] ~ zeros  output y[i] = sum[j](w[i, j] * x[j]) + b[i] }'
+safetensors c.safetensors '{"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]},"b":{"dtype":"F32","shape":[3],"data_offsets":[12,24]}}' 24
+$GMLPC pack m.gm --weights c.safetensors -o m.gmw

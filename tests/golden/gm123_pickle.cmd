@@ -1,0 +1,3 @@
+model m.gm 'model m() { input x[2]  param w[3, 2]  param b[3] ~ zeros  output y[i] = sum[j](w[i, j] * x[j]) + b[i] }'
+printf 'PK\003\004archive/data.pkl' >model.pth
+$GMLPC pack m.gm --weights model.pth -o m.gmw

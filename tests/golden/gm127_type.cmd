@@ -1,0 +1,3 @@
+model m.gm 'model m() { input x[2]  param w[3, 2]  param b[3] ~ zeros  output y[i] = sum[j](w[i, j] * x[j]) + b[i] }'
+safetensors c.safetensors '{"w":{"dtype":"I64","shape":[3,2],"data_offsets":[0,48]},"b":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}' 60
+$GMLPC pack m.gm --weights c.safetensors -o m.gmw
