@@ -96,6 +96,34 @@ static bool read_at_one_place(const Equation *equation, const Tensor *tensor)
     return search.same;
 }
 
+typedef struct {
+    const Tensor *first;
+    bool several;
+} IndexTensors;
+
+static void collect_index_tensor(Expr *node, void *context)
+{
+    IndexTensors *found = context;
+    if (node->kind != EXPR_READ || (node->tensor->kind != TENSOR_INPUT && (node->tensor->kind != TENSOR_LOCAL || node->tensor->packed))) return;
+    if (!found->first) found->first = node->tensor;
+    found->several = found->several || found->first != node->tensor;
+}
+
+static void collect_index_tensors(Expr *node, void *context)
+{
+    for (int axis = 0; node->kind == EXPR_READ && axis < node->count; axis++) expr_walk(node->args[axis], collect_index_tensor, context);
+}
+
+/* A subscript out of range is reported with the input it came from: one equation, one such input. */
+static bool mixes_index_tensors(const Equation *reader, const Equation *producer)
+{
+    IndexTensors found = {0};
+    expr_walk(producer->value, collect_index_tensors, &found);
+    if (!found.first) return false;
+    expr_walk(reader->value, collect_index_tensors, &found);
+    return found.several;
+}
+
 /* --- decisions: NULL, or why not ------------------------------------------------------------------------------------ */
 static bool cheap_enough(const Fuser *fuser, const Equation *producer)
 {
@@ -189,6 +217,7 @@ static const char *fuse_one(Fuser *fuser, Equation *reader, Equation *producer)
 {
     bool epilogue = count_reductions(producer->value) > 0;
     const char *why = epilogue ? why_not_epilogue(fuser, reader, producer) : why_not_map(fuser, reader, producer);
+    if (!why && mixes_index_tensors(reader, producer)) why = "subscripts of both are data, of different tensors";
     if (!why && epilogue && !covers(reader, producer)) why = "not read once an element";
     if (!why) why = attempt(fuser, reader, producer, epilogue);
     if (why) return why;

@@ -398,6 +398,58 @@ static void shared_maps(void **state)
     assert_true(module->notes.count > 0);
 }
 
+/* Two tables read by two inputs stay two equations, so that a wrong subscript is reported with its input. */
+static void build_embeddings(void)
+{
+    Tensor *ids = tensor_new(module, TENSOR_INPUT, "ids", TYPE_I32, 1, (int64_t[]){5}, NOWHERE), *kinds = tensor_new(module, TENSOR_INPUT, "kinds", TYPE_I32, 1, (int64_t[]){5}, NOWHERE);
+    list_push(arena, &module->inputs, ((Port){"ids", ids, NULL, NOWHERE}));
+    list_push(arena, &module->inputs, ((Port){"kinds", kinds, NULL, NOWHERE}));
+    Tensor *parts[2];
+    for (int p = 0; p < 2; p++) {
+        Tensor *table = WEIGHT(p ? "table.kinds" : "table.ids", 2, 3, 4);
+        Index *t = ix("t", 5), *d = ix("d", 4);
+        parts[p] = define(LOCAL(p ? "b" : "a", 2, 5, 4), r2(table, r1(p ? kinds : ids, ei(t)), ei(d)), t, d);
+    }
+    Index *t = ix("t", 5), *d = ix("d", 4);
+    output(define(LOCAL("y", 2, 5, 4), add(r2(parts[0], ei(t), ei(d)), r2(parts[1], ei(t), ei(d))), t, d));
+}
+
+static void embeddings(void **state)
+{
+    (void)state;
+    run(build_embeddings, NULL, 1e-15);
+    assert_int_equal(equations(false), 2);
+    expect_equation("y[t, d] = a[t, d] + table.kinds[kinds[t], d]  for t < 5, d < 4");
+}
+
+/* Equal tables of two calls are one; a constant map that a padded read keeps is a table; a variance by weights becomes a factor. */
+static void build_tables(void)
+{
+    Tensor *x = INPUT("x", 2, 4, 4), *variance = WEIGHT("variance", 1, 4), *ones = NULL;
+    for (int call = 0; call < 2; call++) {
+        Index *i = ix("i", 4), *j = ix("j", 4), *k = ix("k", 4), *c = ix("c", 4);
+        Tensor *table = define(LOCAL(call ? "table2" : "table1", 2, 4, 4), f1(FN_SIN, mul(mul(real(0.5), ei(i)), ei(j))), i, j);
+        Index *r = ix("r", 4);
+        x = define(LOCAL(call ? "y2" : "y1", 2, 4, 4), sum(k, mul(r2(table, ei(r), ei(k)), r2(x, ei(k), ei(c)))), r, c);
+    }
+    Index *i = ix("i", 4), *j = ix("j", 4), *u = ix("u", 3), *n = ix("n", 4);
+    ones = define(LOCAL("ones", 1, 4), real(1), n);
+    Expr *inside = expr_read(module, ones, 1, (Expr *[]){f2(FN_SUB, add(ei(i), ei(u)), in(1))}, real(0), NOWHERE);
+    Expr *scaled = f2(FN_DIV, r2(x, ei(i), ei(j)), f1(FN_SQRT, add(mul(r1(variance, ei(j)), r1(variance, ei(j))), real(1))));
+    output(define(LOCAL("z", 2, 4, 4), mul(scaled, sum(u, inside)), i, j));
+}
+
+static void tables(void **state)
+{
+    (void)state;
+    run(build_tables, NULL, 1e-6);
+    int constants = 0;
+    for (int i = 0; i < module->tensors.count; i++) constants += module->tensors.data[i]->kind == TENSOR_CONSTANT;
+    assert_int_equal(constants, 2); /* the sines, and how many of each window lie inside */
+    assert_int_equal(equations(true), 1);
+    assert_int_equal(equations(false), 2);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -416,6 +468,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(simplifies), TEST(nested), TEST(gated_block), TEST(attention), TEST(merged_heads),
-                                       TEST(patches), TEST(concatenation), TEST(weight_only), TEST(shared_maps)};
+                                       TEST(patches), TEST(concatenation), TEST(weight_only), TEST(shared_maps), TEST(embeddings), TEST(tables)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
