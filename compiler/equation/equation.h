@@ -130,7 +130,7 @@ struct Expr {
 /* A call of a block, or a turn of a repeat: where an equation belongs. Shown by info, kept in comments. */
 typedef struct Frame {
     struct Frame *up;     /* NULL: the model itself */
-    const char *block;    /* name of the block called, or of the model */
+    const char *block;    /* name of the block called, or of the model; "repeat" for a turn of a repeat (path: of its call) */
     const char *path;     /* the full parameter path of the call: "blocks.0.mlp_channels"; "" for the model */
     const char *call;     /* layernorm(x[196, 256], EPS = 1e-06) */
     const CallNote *note; /* for diagnostics */
