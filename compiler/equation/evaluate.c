@@ -83,6 +83,57 @@ Evaluation *evaluation_new(Arena *arena, Module *module)
     return evaluation;
 }
 
+/* Memory of locals that nothing reads any more. */
+typedef struct {
+    int *last_reader; /* by tensor id: position of an equation, or -1 */
+    int at;           /* of the equation visited */
+    LIST(double *) buffers;
+    LIST(int64_t) counts;
+} Pool;
+
+static void visit_reader(Expr *node, void *context)
+{
+    Pool *pool = context;
+    if (node->kind == EXPR_READ) pool->last_reader[node->tensor->id] = pool->at;
+}
+
+static void find_readers(Pool *pool, Arena *arena, const Module *module)
+{
+    pool->last_reader = arena_new_array(arena, int, module->tensors.count + 1);
+    for (int i = 0; i < module->tensors.count; i++) pool->last_reader[i] = -1;
+    for (pool->at = 0; pool->at < module->equations.count; pool->at++) expr_walk(module->equations.data[pool->at]->value, visit_reader, pool);
+    for (int i = 0; i < module->outputs.count; i++) pool->last_reader[module->outputs.data[i].tensor->id] = -1; /* never released */
+}
+
+static double *take_buffer(Pool *pool, Arena *arena, int64_t count)
+{
+    for (int i = 0; i < pool->buffers.count; i++) {
+        if (pool->counts.data[i] != count) continue;
+        double *buffer = pool->buffers.data[i];
+        pool->buffers.data[i] = pool->buffers.data[--pool->buffers.count];
+        pool->counts.data[i] = pool->counts.data[--pool->counts.count];
+        return buffer;
+    }
+    return arena_new_array(arena, double, count);
+}
+
+typedef struct {
+    Evaluation *evaluation;
+    Pool *pool;
+    int at;
+} Release;
+
+static void release_read(Expr *node, void *context)
+{
+    Release *release = context;
+    if (node->kind != EXPR_READ || node->tensor->kind != TENSOR_LOCAL || node->tensor->output_name) return;
+    double **values = &release->evaluation->values[node->tensor->id];
+    if (!*values || release->pool->last_reader[node->tensor->id] != release->at) return;
+    list_push(release->evaluation->arena, &release->pool->buffers, *values);
+    list_push(release->evaluation->arena, &release->pool->counts, tensor_count(node->tensor));
+    *values = NULL;
+}
+
 int evaluation_run(Evaluation *evaluation)
 {
     const Module *module = evaluation->module;
@@ -90,16 +141,21 @@ int evaluation_run(Evaluation *evaluation)
     for (int i = 0; i < module->tensors.count; i++)
         if (module->tensors.data[i]->kind == TENSOR_CONSTANT) evaluation->values[i] = module->tensors.data[i]->values;
     Arena *scratch = arena_new();
+    Pool pool = {0};
+    if (evaluation->outputs_only) find_readers(&pool, evaluation->arena, module);
     for (int i = 0; i < module->equations.count; i++) {
         const Equation *equation = module->equations.data[i];
         double **result = &evaluation->values[equation->result->id];
         if (evaluation->progress) evaluation->progress(evaluation->progress_context, i, module->equations.count);
-        if (!*result) *result = arena_new_array(evaluation->arena, double, tensor_count(equation->result));
+        if (!*result) *result = take_buffer(&pool, evaluation->arena, tensor_count(equation->result));
         Program *program = program_compile(scratch, equation, evaluation->values, NULL);
         program->result = *result;
         program_run(program);
         if (program->clamped && status == 0) status = subscript_input(module, equation);
         arena_reset(scratch);
+        if (!evaluation->outputs_only) continue;
+        Release release = {evaluation, &pool, i};
+        expr_walk(equation->value, release_read, &release);
     }
     if (evaluation->progress) evaluation->progress(evaluation->progress_context, module->equations.count, module->equations.count);
     arena_free(scratch);

@@ -22,6 +22,7 @@ typedef struct {
     double **values;
     void (*progress)(void *context, int done, int total);
     void *progress_context;
+    bool outputs_only;  /* set: a local's memory is used again after its last reader; values[id] is then NULL, except of outputs */
 } Evaluation;
 Evaluation *evaluation_new(Arena *arena, Module *module);
 int evaluation_run(Evaluation *evaluation);

@@ -202,6 +202,13 @@ static void evaluates_dense(void **state)
         for (int q = 0; q < M; q++) assert_true(fabs(evaluation->values[z->id][r * M + q] - (row[q] - mean)) < 1e-12);
         assert_int_equal((int)evaluation->values[best->id][r], largest);
     }
+    best->output_name = "best";
+    Evaluation *again = evaluation_new(arena, module); /* keeping outputs alone */
+    again->outputs_only = true;
+    fill(again, x), fill(again, w), fill(again, b);
+    assert_int_equal(evaluation_run(again), 0);
+    assert_null(again->values[y->id]);
+    for (int r = 0; r < N; r++) assert_true(again->values[best->id][r] == evaluation->values[best->id][r]);
     Cost cost = equation_cost(module->equations.data[0]);
     assert_int_equal(cost.macs, N * K * M);
     assert_int_equal(cost.flops, 2 * N * K * M + N * M);
