@@ -36,6 +36,7 @@ static void show_progress(void *context, int done, int total)
 static unsigned char *make_selftest(Arena *arena, Module *module, const WeightValues *values, size_t *size, Diagnostics *diags)
 {
     Evaluation *evaluation = evaluation_new(arena, module);
+    evaluation->outputs_only = true;
     evaluation->progress = show_progress;
     for (int i = 0; i < module->weights.count; i++) {
         const Tensor *weight = module->weights.data[i];

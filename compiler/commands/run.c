@@ -197,6 +197,7 @@ static bool run_reference(RunState *state)
     for (int64_t s = 0; s < state->inputs.samples && good; s++) {
         Arena *scratch = arena_new();
         Evaluation *evaluation = evaluation_new(scratch, module);
+        evaluation->outputs_only = true;
         if (state->inputs.samples == 1) evaluation->progress = equation_progress;
         for (int i = 0; i < module->weights.count; i++) evaluation->values[module->weights.data[i]->id] = weights[module->weights.data[i]->id];
         for (int i = 0; i < module->inputs.count; i++) {

@@ -132,6 +132,7 @@ static Evaluation *evaluate_reference(Verification *v)
 {
     Module *module = v->reference->module;
     Evaluation *evaluation = evaluation_new(v->arena, module);
+    evaluation->outputs_only = true;
     for (int i = 0; i < module->inputs.count; i++) {
         const Tensor *tensor = module->inputs.data[i].tensor;
         double *values = evaluation->values[tensor->id] = arena_new_array(v->arena, double, tensor_count(tensor));
