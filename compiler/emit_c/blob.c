@@ -22,6 +22,21 @@ static void describe_tensor(Text *text, const Tensor *tensor)
     text_add(text, "\n");
 }
 
+/* Equations by the numbers of their tensors: what a block is called is no part of what a model computes. */
+static void describe_equations(Text *text, const Module *module)
+{
+    const char **names = arena_new_array(module->arena, const char *, module->tensors.count + 1);
+    for (int i = 0; i < module->tensors.count; i++) {
+        names[i] = module->tensors.data[i]->name;
+        module->tensors.data[i]->name = arena_printf(module->arena, "t%d", i);
+    }
+    for (int i = 0; i < module->equations.count; i++) {
+        equation_print(module->equations.data[i], text);
+        text_add(text, "\n");
+    }
+    for (int i = 0; i < module->tensors.count; i++) module->tensors.data[i]->name = names[i];
+}
+
 uint64_t plan_model_hash(const Plan *plan)
 {
     const Module *module = plan->module;
@@ -33,10 +48,7 @@ uint64_t plan_model_hash(const Plan *plan)
         text_printf(&text, "%s ", module->weights.data[i]->path);
         describe_tensor(&text, module->weights.data[i]);
     }
-    for (int i = 0; i < module->equations.count; i++) {
-        equation_print(module->equations.data[i], &text);
-        text_add(&text, "\n");
-    }
+    describe_equations(&text, module);
     uint64_t hash = XXH64(text_string(&text), text.length, 0);
     for (int i = 0; i < module->tensors.count; i++) {
         const Tensor *tensor = module->tensors.data[i];

@@ -1,4 +1,7 @@
 /* Mapping a weight file. */
+#if !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "gm_map.h"
 
 #include <errno.h>
