@@ -50,7 +50,7 @@ static Value element_result(Call *callee, Place place)
 static bool element_arguments(Call *call, EquationContext *equation, const Block *block, Slot *slots, Value *shape)
 {
     Value elements[MAX_RANK];
-    Place places[MAX_RANK];
+    Place places[MAX_RANK] = {{0}};
     int which[MAX_RANK], count = 0;
     for (int k = 0; k < block->ast->parameters.count; k++) {
         if (!block->ast->parameters.data[k].is_tensor) continue;
