@@ -9,7 +9,7 @@
 typedef enum { WEIGHTS_FILE, WEIGHTS_INCBIN, WEIGHTS_INLINE } WeightsMode;
 typedef struct {
     const char *prefix;        /* of every name: the model's, made a C identifier */
-    const char *header_name;   /* "gmlp_s16.h", for #include and the guard */
+    const char *header_name;   /* "small.h", for #include and the guard */
     WeightsMode weights_mode;
     const char *incbin_path;   /* INCBIN: as written into the file */
     const unsigned char *blob; /* INLINE: the whole .gmw image */

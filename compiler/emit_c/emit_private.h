@@ -17,7 +17,7 @@ typedef enum {
 
 /* How one kernel is called: names that all its forms share. */
 typedef struct {
-    const char *base;       /* gmlp_s16_blocks_fc1; forms append _avx512 … */
+    const char *base;       /* small_blocks_fc1; forms append _avx512 … */
     const char *member;     /* fc1 in the table of forms */
     const char **fields;    /* of its argument structure, one for each parameter */
 } KernelNames;
@@ -27,7 +27,7 @@ typedef struct {
     const LoopProgram *program;
     const Plan *plan;
     const EmitOptions *options;
-    const char *prefix;     /* gmlp_s16 */
+    const char *prefix;     /* small */
     const char *macro;      /* GMLP_S16 */
     bool x86;               /* has forms with vectors */
     int alignment;          /* bytes: the largest of the forms */
@@ -35,7 +35,7 @@ typedef struct {
     Names names;            /* of the file's scope */
     KernelNames *kernels;
     const char **inputs, **outputs;             /* as parameters of run */
-    const char **input_macros, **output_macros; /* GMLP_S16_PIXELS */
+    const char **input_macros, **output_macros; /* SMALL_PIXELS */
     const char **statics;   /* one for each plan->statics */
     enum { USED_BY_SCALARS = 1, USED_BY_VECTORS = 2 } helpers[HELPER_COUNT]; /* which forms call it */
     bool uses_math;         /* INFINITY or NAN stands in the text */

@@ -1,7 +1,7 @@
 /* A pool of threads that implements gm_executor, for MODEL_run_on. C99 and C++11, POSIX threads.
  *
  *     gm_pool *pool = gm_pool_new(0);
- *     mixer_run_on(&weights, arena, gm_pool_executor(pool), pixels, logits);
+ *     small_run_on(&weights, arena, gm_pool_executor(pool), pixels, logits);
  *     gm_pool_free(pool);
  *
  * Tasks write disjoint memory, so results are bit for bit those of one thread. A worker without work spins for at most 50 microseconds and then
