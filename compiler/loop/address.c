@@ -49,12 +49,10 @@ static bool is_number(const Expr *expr, int64_t *whole)
 void address_add(Lowering *l, Address *address, const Expr *subscript, int64_t factor)
 {
     int64_t whole = 0;
-    if (is_number(subscript, &whole)) {
-        address->constant += whole * factor;
-        return;
-    }
-    if (subscript->kind == EXPR_INDEX) {
-        add_index(l, address, subscript->index, factor);
+    Linear linear;
+    if (index_linear(subscript, &linear)) {
+        address->constant += linear.constant * factor;
+        for (int k = 0; k < linear.count; k++) add_index(l, address, linear.indices[k], linear.coefficients[k] * factor);
         return;
     }
     if (subscript->kind == EXPR_APPLY) {
