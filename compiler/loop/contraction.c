@@ -90,9 +90,10 @@ static void choose_tasks(const Lowering *l, Tiling *t)
     for (int64_t b = 1; b <= most && b <= t->batches; b++)
         for (int64_t n = 1; b * n <= most && n <= t->blocks; n++)
             for (int64_t m = 1; b * n * m <= most && m <= t->cut.tiles; m++) {
+                /* Groups of rows each read the columns again: only where there are too few of those to share. */
+                if (m > 1 && (b < t->batches || n < t->blocks)) break;
                 int64_t load = ((t->batches + b - 1) / b) * ((t->blocks + n - 1) / n) * ((t->cut.tiles + m - 1) / m);
-                /* Among equals the one with the fewest row groups: each group reads all columns again. */
-                if (load > best || (load == best && m >= t->tile_tasks)) continue;
+                if (load >= best) continue;
                 best = load;
                 t->batch_tasks = b, t->block_tasks = n, t->tile_tasks = m;
             }
@@ -157,7 +158,7 @@ static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Range range, int64_t 
     else loop = loop_open(l, "tile", range.from, range.to, 1);
     Value *number = loop ? loop_variable(l, loop) : range.from;
     tile->row_level = scope_level(l);
-    tile->number = build_sub(build, number, tile->first);
+    tile->number = number;
     if (t->row) {
         Value *row = build_scaled(build, number, tile->height, start - first * tile->height);
         tile->row = scope_settle(l, (Lowered){row, loop ? scope_level(l) : 0}, t->row->name).value;
@@ -173,7 +174,6 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
     Value *edge = build_int(l->build, cut->tall);
     Range range = task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
     tile->height = cut->height;
-    tile->first = range.from;
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
     if (cut->tall < cut->tiles) tile_loop(l, nest, tile, (Range){larger(l, range.from, edge), range.to}, cut->tall, cut->tall * cut->height);

@@ -154,28 +154,66 @@ static void prefetch_result(Lowering *l, const Tile *tile)
     }
 }
 
-/* The next block of panels comes while this one is used: each tile fetches its share, one address a step of the reduction. Returns the
- * address at step 0 and what a step adds, or a step of 0: not worth it. */
-static Value *next_panels(Lowering *l, const Tile *tile, int64_t *step)
+/* The next block of columns comes while this one is used: each row tile fetches its share, a few lines a step of the reduction. */
+typedef struct {
+    Buffer *buffer;
+    Value *start;       /* subscript of the first line at step 0; NULL: not worth it */
+    int64_t step;       /* elements from one step to the next */
+    int lines;          /* of a step */
+} Ahead;
+
+enum { MOST_LINES = 4 };
+
+/* Panels: the next ones are one stretch of memory. */
+static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahead)
 {
     const Tiling *t = tile->tiling;
-    const Contraction *c = t->contraction;
-    int64_t count = reduction_count(c), block = (int64_t)tile->width * l->target->lanes;
-    int64_t tiles = tile->cut.tiles / t->tile_tasks;
-    *step = tiles > 0 ? (block + tiles - 1) / tiles : LINE_FLOATS + 1;
-    bool whole = block % t->panel == 0 || t->panel % block == 0;
-    if (l->target->lanes == 1 || !c->panels || !whole || tile->part || count < WORTH_PREFETCHING || *step > LINE_FLOATS) {
-        *step = 0;
-        return NULL;
-    }
+    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = tile->cut.tiles, share = (block + tiles - 1) / tiles;
+    if (block % t->panel != 0 && t->panel % block != 0) return;
+    ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
+    ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
     Address next = tile->columns;
     next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
     /* Blocks of part of a panel share the next one. */
     for (int k = 0; k < next.count; k++)
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
-    Value *share = build_mul(l->build, tile->number, build_int(l->build, count * *step));
-    Value *start = build_add(l->build, address_value(l, &next), share);
-    return scope_settle(l, (Lowered){start, scope_level(l)}, "next").value;
+    Value *from = build_mul(l->build, tile->number, build_int(l->build, count * ahead->step));
+    ahead->start = build_add(l->build, address_value(l, &next), from);
+}
+
+/* Rows of columns: the lines beside this block, in turns. */
+static void next_columns(Lowering *l, const Tile *tile, int64_t row, Ahead *ahead)
+{
+    Builder *build = l->build;
+    int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->cut.tiles;
+    ahead->lines = (int)((lines + tiles - 1) / tiles);
+    ahead->step = row;
+    if (lines % ahead->lines != 0) ahead->lines = (int)lines;
+    Address next = tile->columns;
+    next.constant += block;
+    Value *turn = build_op(build, OP_MOD, tile->number, build_int(build, lines / ahead->lines), NULL);
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
+}
+
+static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count)
+{
+    const Contraction *c = tile->tiling->contraction;
+    Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
+    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING / 2 || tile->part || tile->tiling->full_blocks < 2) return ahead;
+    if (c->panels) next_panels(l, tile, steps->extent, &ahead);
+    else next_columns(l, tile, steps->column_stride, &ahead);
+    if (ahead.lines > MOST_LINES) ahead.start = NULL;
+    if (ahead.start) ahead.start = scope_settle(l, (Lowered){ahead.start, scope_level(l)}, "next").value;
+    return ahead;
+}
+
+static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step)
+{
+    Builder *build = l->build;
+    for (int k = 0; k < ahead->lines; k++) {
+        Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
+        prefetch(l, ahead->buffer, build_add(build, place, build_int(build, k * LINE_FLOATS)));
+    }
 }
 
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
@@ -208,7 +246,7 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
 }
 
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *steps,
-                        int count, Value *next, int64_t next_step)
+                        int count, const Ahead *ahead)
 {
     if (count == 0) {
         multiply_add(l, tile, registers, rows, columns);
@@ -219,10 +257,8 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     Address inner_rows = *rows, inner_columns = *columns;
     address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
     address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    if (next && count == 1)
-        prefetch(l, find_access(l, tile->tiling->contraction->columns->tensor)->buffer,
-                 build_add(build, next, build_mul(build, loop_variable(l, loop), build_int(build, next_step))));
-    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, next, next_step);
+    if (ahead->start) prefetch_ahead(l, ahead, loop_variable(l, loop));
+    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, ahead);
     loop_close(l, loop);
 }
 
@@ -341,10 +377,9 @@ void lower_tile(Lowering *l, Tile *tile)
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++)
             registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), build_number(build, builder_vector_type(build), 0));
-    int64_t next_step = 0;
-    Value *next = step_count == 1 ? next_panels(l, tile, &next_step) : NULL;
+    Ahead ahead = look_ahead(l, tile, steps, step_count);
     prefetch_result(l, tile);
-    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count, next, next_step);
+    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
     int outer_floor = l->vector_floor;

@@ -29,7 +29,7 @@ typedef struct {
     Value *column, *row;       /* the first column and row: constants or variables */
     int column_level, row_level; /* scopes that know them */
     Cut cut;
-    Value *number, *first;     /* of this tile among those of its task, known at row_level; of the task's first tile */
+    Value *number;             /* of this tile among the rows, known at row_level */
     int width, height;         /* vectors, rows */
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
