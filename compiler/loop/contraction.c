@@ -50,7 +50,23 @@ static const Index *longest(Index *const *indices, int count)
     return best;
 }
 
-static void choose_geometry(const Lowering *l, Tiling *t)
+/* Whether a block of direct columns is worth copying, and with which width it fits on the stack. */
+enum { MOST_COPY_BYTES = 54 * 1024, LEAST_COPY_ROWS = 48, SCATTERED_BYTES = 256 * 1024 };
+static void choose_copy(Lowering *l, Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    Reduced steps[MAX_RANK];
+    if (c->panels || l->target->lanes == 1 || t->rows < LEAST_COPY_ROWS || reduction_steps(l, c, steps) != 1) return;
+    int64_t row_bytes = steps->column_stride * 4;
+    if (row_bytes < 0 || (row_bytes % 64 == 0 && row_bytes * steps->extent < SCATTERED_BYTES)) return;
+    int width = t->width;
+    while (width > 2 && steps->extent * width * l->target->lanes * 4 > MOST_COPY_BYTES) width = 2;
+    if (width < 2 || steps->extent * width * l->target->lanes * 4 > MOST_COPY_BYTES) return;
+    t->copies = true;
+    t->width = width;
+}
+
+static void choose_geometry(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
     int lanes = l->target->lanes;
@@ -60,6 +76,7 @@ static void choose_geometry(const Lowering *l, Tiling *t)
     t->columns = t->column->extent;
     int64_t vectors = (t->columns + lanes - 1) / lanes;
     t->width = choose_width(l->target, t->rows, vectors);
+    choose_copy(l, t);
     t->cut = cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;
     t->full_blocks = t->columns / block;

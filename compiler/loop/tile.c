@@ -12,12 +12,6 @@ typedef struct {
     Value *sums[MOST_HEIGHT][MOST_WIDTH];
 } Registers;
 
-/* One index of the reduction, or neighbours that both operands step through alike. */
-typedef struct {
-    const char *name;
-    int64_t extent, row_stride, column_stride;
-} Reduced;
-
 /* --- operands ------------------------------------------------------------------------------------------------------ */
 /* The flat subscript of a read, without the indices of the reduction. */
 static Address operand_address(Lowering *l, const Contraction *c, const Expr *read)
@@ -62,15 +56,6 @@ static Address panel_address(Lowering *l, const Tile *tile)
     return address;
 }
 
-void tile_columns(Lowering *l, Tile *tile)
-{
-    const Tiling *t = tile->tiling;
-    scope_push(l, NULL);
-    scope_bind(l, t->column, tile->column, tile->column_level, 0);
-    tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
-    scope_pop(l);
-}
-
 /* Elements from the first vector of a tile to number `vector`. */
 static int64_t vector_offset(Lowering *l, const Tile *tile, int vector)
 {
@@ -99,8 +84,7 @@ static int64_t stride_along(Lowering *l, const Expr *read, const Index *index)
     return stride;
 }
 
-/* The loops of the reduction, outermost first. */
-static int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
+int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
 {
     int count = 0;
     for (int k = 0; k < c->k_count; k++) {
@@ -115,6 +99,35 @@ static int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
             steps[count++] = step;
     }
     return count;
+}
+
+/* Far apart in memory, rows of columns cost address translations and split cache lines in every row tile: once is enough. */
+static void copy_columns(Lowering *l, Tile *tile)
+{
+    Builder *build = l->build;
+    const Contraction *c = tile->tiling->contraction;
+    int lanes = l->target->lanes, row = tile->width * lanes;
+    Reduced step;
+    Buffer *columns = find_access(l, c->columns->tensor)->buffer;
+    reduction_steps(l, c, &step);
+    tile->copy = build_array(build, "columns", TYPE_F32, step.extent * row);
+    Statement *loop = loop_open(l, step.name, build_int(build, 0), build_int(build, step.extent), 1);
+    Address from = tile->columns, to = {0};
+    address_add_term(&from, loop_variable(l, loop), step.column_stride, scope_level(l));
+    address_add_term(&to, loop_variable(l, loop), row, scope_level(l));
+    for (int v = 0; v < tile->width; v++, from.constant += lanes, to.constant += lanes)
+        build_store(build, tile->copy, address_value(l, &to), build_load_vector(build, columns, address_value(l, &from), NULL), NULL);
+    loop_close(l, loop);
+}
+
+void tile_columns(Lowering *l, Tile *tile)
+{
+    const Tiling *t = tile->tiling;
+    scope_push(l, NULL);
+    scope_bind(l, t->column, tile->column, tile->column_level, 0);
+    tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
+    scope_pop(l);
+    if (t->copies && tile->width == t->width && !tile->part) copy_columns(l, tile);
 }
 
 /* --- prefetching --------------------------------------------------------------------------------------------------- */
@@ -223,7 +236,8 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     Builder *build = l->build;
     const Tiling *t = tile->tiling;
     const Contraction *c = t->contraction;
-    Buffer *row_buffer = find_access(l, c->rows->tensor)->buffer, *column_buffer = find_access(l, c->columns->tensor)->buffer;
+    Buffer *row_buffer = find_access(l, c->rows->tensor)->buffer;
+    Buffer *column_buffer = tile->copy ? tile->copy : find_access(l, c->columns->tensor)->buffer;
     int64_t row_stride = t->row ? stride_along(l, c->rows, t->row) : 0;
     Value *vectors[MOST_WIDTH];
     for (int v = 0; v < tile->width; v++) {
@@ -379,7 +393,9 @@ void lower_tile(Lowering *l, Tile *tile)
             registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), build_number(build, builder_vector_type(build), 0));
     Ahead ahead = look_ahead(l, tile, steps, step_count);
     prefetch_result(l, tile);
-    reduce_tile(l, tile, &registers, &rows, &tile->columns, steps, step_count, &ahead);
+    Address columns = {0};
+    if (tile->copy) steps->column_stride = (int64_t)tile->width * l->target->lanes;
+    reduce_tile(l, tile, &registers, &rows, tile->copy ? &columns : &tile->columns, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
     int outer_floor = l->vector_floor;

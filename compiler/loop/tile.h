@@ -21,6 +21,7 @@ typedef struct {
     Cut cut;                   /* for that width */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
+    bool copies;               /* direct columns are copied, block by block, to a dense array on the stack */
     int64_t batches, batch_tasks, block_tasks, tile_tasks;
 } Tiling;
 
@@ -33,9 +34,18 @@ typedef struct {
     int width, height;         /* vectors, rows */
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
+    Buffer *copy;              /* of this block's columns, [k, width * lanes]; NULL: none */
 } Tile;
 
-/* In the scope of the column block: the address of its columns. */
+/* One index of the reduction, or neighbours that both operands step through alike. */
+typedef struct {
+    const char *name;
+    int64_t extent, row_stride, column_stride;
+} Reduced;
+/* The loops of the reduction, outermost first. */
+int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps);
+
+/* In the scope of the column block: the address of its columns, and their copy. */
 void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
 void lower_tile(Lowering *l, Tile *tile);
