@@ -220,12 +220,16 @@ static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int
     return ahead;
 }
 
-static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step)
+/* The lines of `turns` steps from `step` on. */
+static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns)
 {
     Builder *build = l->build;
-    for (int k = 0; k < ahead->lines; k++) {
-        Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
-        prefetch(l, ahead->buffer, build_add(build, place, build_int(build, k * LINE_FLOATS)));
+    Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
+    int64_t fetched = 0;
+    for (int64_t q = 0; q < turns; q++) {
+        if (q > 0 && q * ahead->step < fetched) continue;
+        for (int k = 0; k < ahead->lines; k++) prefetch(l, ahead->buffer, build_add(build, place, build_int(build, q * ahead->step + k * LINE_FLOATS)));
+        fetched = q * ahead->step + (int64_t)ahead->lines * LINE_FLOATS;
     }
 }
 
@@ -259,6 +263,25 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     }
 }
 
+/* Steps of the reduction in one turn of its innermost loop. Narrow vectors take many instructions for their work, and every one of the
+ * loop itself counts. */
+static int steps_a_turn(const Lowering *l, int64_t extent)
+{
+    return l->target->lanes > 1 && l->target->registers < 32 && extent >= 16 ? 4 : 1;
+}
+
+/* One step after the other, without a loop. */
+static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *step,
+                               int64_t from, int64_t to)
+{
+    for (int64_t k = from; k < to; k++) {
+        Address row = *rows, column = *columns;
+        row.constant += k * step->row_stride;
+        column.constant += k * step->column_stride;
+        multiply_add(l, tile, registers, &row, &column);
+    }
+}
+
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *steps,
                         int count, const Ahead *ahead)
 {
@@ -267,13 +290,17 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
         return;
     }
     Builder *build = l->build;
-    Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, steps->extent), 1);
+    int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
+    int64_t whole = steps->extent / turn * turn;
+    Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, whole), turn);
     Address inner_rows = *rows, inner_columns = *columns;
     address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
     address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    if (ahead->start) prefetch_ahead(l, ahead, loop_variable(l, loop));
-    reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, ahead);
+    if (ahead->start) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
+    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, 0, turn);
+    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, ahead);
     loop_close(l, loop);
+    multiply_add_steps(l, tile, registers, rows, columns, steps, whole, steps->extent);
 }
 
 /* --- epilogue ------------------------------------------------------------------------------------------------------ */
