@@ -232,8 +232,10 @@ Lowered lower_read(Lowering *l, const Expr *read)
     const Access *access = find_access(l, read->tensor);
     int64_t stride = 0;
     bool along = l->vector && (node_info(l, read)->deps & l->vector_bit);
-    if (along && (!read_stride(l, read, l->vector, &stride) || (stride != 0 && stride != 1) || (stride == 1 && read->tensor->type != TYPE_F32)))
-        return gather(l, read);
+    if (along) {
+        bool plain = read_stride(l, read, l->vector, &stride) && (stride == 0 || (stride == 1 && read->tensor->type == TYPE_F32));
+        if (!plain) return gather(l, read);
+    }
     Lowered inside = {0};
     Lowered loaded = read_scalar(l, read, access, &inside);
     if (!inside.value) return along ? to_vector(l, loaded) : loaded;

@@ -3,9 +3,9 @@
  *
  *   for batch, outer n, column block (its columns stay in the caches), outer m, row tile: one tile
  *
- * Tile heights are balanced: M rows are cut into the fewest tiles that registers allow, whose heights differ by at most one, so there are
- * two micro-kernels at most, and two more for the columns left over at the edge, cut for themselves. Every result element is computed by the same code
- * whatever the number of tasks or threads. */
+ * Tile heights are balanced: M rows are cut into the fewest tiles that registers allow, whose heights differ by at most one, so there
+ * are two micro-kernels at most, and two more for the columns left over at the edge, cut for themselves. Every result element is
+ * computed by the same code whatever the number of tasks or threads. */
 #include "loop/tile.h"
 
 #include "equation/index.h"
@@ -193,7 +193,8 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
     tile->height = cut->height;
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
-    if (cut->tall < cut->tiles) tile_loop(l, nest, tile, (Range){larger(l, range.from, edge), range.to}, cut->tall, cut->tall * cut->height);
+    Range shorter = {larger(l, range.from, edge), range.to};
+    if (cut->tall < cut->tiles) tile_loop(l, nest, tile, shorter, cut->tall, cut->tall * cut->height);
 }
 
 static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)

@@ -52,11 +52,6 @@ static Lowered to_condition(Lowering *l, Lowered x, bool vector)
     return x;
 }
 
-Lowered to_flag(Lowering *l, Lowered x)
-{
-    return to_condition(l, x, false);
-}
-
 int settle_operands(Lowering *l, Lowered *operands, int count)
 {
     int level = 0;
@@ -248,8 +243,8 @@ static Lowered lower_apply(Lowering *l, const Expr *expr)
         x[k] = lower_expr(l, expr->args[k]);
         x[k] = whole ? to_int(l, x[k]) : along ? to_vector(l, x[k]) : to_real(l, x[k]);
         /* What is written twice is computed once. */
-        bool twice = !whole && (expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW);
-        if (twice) x[k] = scope_settle(l, x[k], along ? "v" : "t");
+        bool twice = expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW;
+        if (twice && !whole) x[k] = scope_settle(l, x[k], along ? "v" : "t");
     }
     int level = settle_operands(l, x, expr->count);
     Value *value = whole ? build_integer(l, expr->function, x[0].value, x[1].value) : build_real(l, expr, x[0].value, x[1].value);

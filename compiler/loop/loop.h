@@ -67,7 +67,7 @@ struct Statement {
         LOOP_STORE,    /* buffer[subscript …] = value; FLOAT or INT: one element; VECTOR: lanes elements, the first `part` only when set */
         LOOP_ARRAY,    /* declares a local buffer, uninitialised */
         LOOP_IF,       /* if (value) body else otherwise */
-        LOOP_PREFETCH, /* of buffer[subscript], a hint */
+        LOOP_PREFETCH, /* of buffer[subscript], a hint: it may lie outside the buffer */
         LOOP_STATUS,   /* records that a data-dependent subscript was out of range */
         LOOP_COMMENT
     } kind;

@@ -118,7 +118,6 @@ int settle_operands(Lowering *l, Lowered *operands, int count);
 Lowered to_real(Lowering *l, Lowered lowered);     /* FLOAT or VECTOR */
 Lowered to_vector(Lowering *l, Lowered lowered);   /* VECTOR (FLOAT where lanes is 1) */
 Lowered to_int(Lowering *l, Lowered lowered);
-Lowered to_flag(Lowering *l, Lowered lowered);
 Value *lower_real(Lowering *l, const Expr *expr);  /* FLOAT or VECTOR, here */
 Value *lower_vector(Lowering *l, const Expr *expr);
 /* min and max of functions.def: NaN when one is. */

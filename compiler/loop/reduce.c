@@ -45,7 +45,9 @@ static Value *combined(Lowering *l, Reduction reduction, Value *total, Value *x)
 static Value *horizontal(Lowering *l, Reduction reduction, Value *x)
 {
     if (x->type != VALUE_VECTOR) return x;
-    Op op = reduction == REDUCE_PROD ? OP_REDUCE_MUL : reduction == REDUCE_MAX ? OP_REDUCE_MAX : reduction == REDUCE_MIN ? OP_REDUCE_MIN : OP_REDUCE_ADD;
+    Op op = reduction == REDUCE_PROD ? OP_REDUCE_MUL
+            : reduction == REDUCE_MAX ? OP_REDUCE_MAX
+            : reduction == REDUCE_MIN ? OP_REDUCE_MIN : OP_REDUCE_ADD;
     return build_op(l->build, op, x, NULL, NULL);
 }
 
@@ -95,12 +97,11 @@ static void reduce_argmax(Lowering *l, const Expr *reduce)
     Block *here = build->block;
     build->block = &larger->body;
     build_set(build, best, x.value);
-    build_set(build, at, build_add(build, scope_find(l, index)->base, build_int(build, 0)));
+    build_set(build, at, scope_find(l, index)->base);
     build->block = here;
     loop_close(l, loop);
-    Variable *found = at;
     scope_pop(l);
-    finish(l, reduce, build_variable(build, found));
+    finish(l, reduce, build_variable(build, at));
 }
 
 /* How many vectors a turn of the main loop takes. */
@@ -128,9 +129,8 @@ static void accumulate(Lowering *l, Accumulators *a, int which, Value *base, int
     Value *total = build_variable(build, a->totals[which]);
     x = total->type == VALUE_INT ? to_int(l, x) : total->type == VALUE_VECTOR ? to_vector(l, x) : to_real(l, x);
     if (part && total->type == VALUE_VECTOR) {
-        Value *inside = build_op(build, OP_LT, build_op(build, OP_LANES, NULL, NULL, NULL), build_splat(build, build_op(build, OP_TO_FLOAT, part, NULL, NULL)), NULL);
-        int64_t lanes = 0;
-        if (value_is_int(part, &lanes)) inside->operands[1] = build_number(build, VALUE_VECTOR, (double)lanes);
+        Value *lanes = to_vector(l, (Lowered){part, 0}).value;
+        Value *inside = build_op(build, OP_LT, build_op(build, OP_LANES, NULL, NULL, NULL), lanes, NULL);
         Value *none = build_number(build, VALUE_VECTOR, identity(a->reduce->reduction));
         x.value = build_op(build, OP_SELECT, inside, x.value, none);
     }

@@ -212,7 +212,8 @@ static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int
 {
     const Contraction *c = tile->tiling->contraction;
     Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
-    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING / 2 || tile->part || tile->tiling->full_blocks < 2) return ahead;
+    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING / 2) return ahead;
+    if (tile->part || tile->tiling->full_blocks < 2) return ahead;
     if (c->panels) next_panels(l, tile, steps->extent, &ahead);
     else next_columns(l, tile, steps->column_stride, &ahead);
     if (ahead.lines > MOST_LINES) ahead.start = NULL;
@@ -228,8 +229,9 @@ static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int tur
     int64_t fetched = 0;
     for (int64_t q = 0; q < turns; q++) {
         if (q > 0 && q * ahead->step < fetched) continue;
-        for (int k = 0; k < ahead->lines; k++) prefetch(l, ahead->buffer, build_add(build, place, build_int(build, q * ahead->step + k * LINE_FLOATS)));
-        fetched = q * ahead->step + (int64_t)ahead->lines * LINE_FLOATS;
+        fetched = q * ahead->step;
+        for (int k = 0; k < ahead->lines; k++, fetched += LINE_FLOATS)
+            prefetch(l, ahead->buffer, build_add(build, place, build_int(build, fetched)));
     }
 }
 
@@ -271,8 +273,8 @@ static int steps_a_turn(const Lowering *l, int64_t extent)
 }
 
 /* One step after the other, without a loop. */
-static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *step,
-                               int64_t from, int64_t to)
+static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
+                               const Reduced *step, int64_t from, int64_t to)
 {
     for (int64_t k = from; k < to; k++) {
         Address row = *rows, column = *columns;
@@ -282,8 +284,8 @@ static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registe
     }
 }
 
-static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns, const Reduced *steps,
-                        int count, const Ahead *ahead)
+static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
+                        const Reduced *steps, int count, const Ahead *ahead)
 {
     if (count == 0) {
         multiply_add(l, tile, registers, rows, columns);
@@ -409,6 +411,7 @@ void lower_tile(Lowering *l, Tile *tile)
     const Contraction *c = t->contraction;
     if (tile->height > MOST_HEIGHT || tile->width > MOST_WIDTH) bug("lowering: a tile of %d x %d", tile->height, tile->width);
     Registers registers;
+    Value *zero = build_number(build, builder_vector_type(build), 0);
     Reduced steps[MAX_RANK];
     int step_count = reduction_steps(l, c, steps);
     scope_push(l, NULL);
@@ -417,7 +420,7 @@ void lower_tile(Lowering *l, Tile *tile)
     scope_pop(l);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++)
-            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), build_number(build, builder_vector_type(build), 0));
+            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), zero);
     Ahead ahead = look_ahead(l, tile, steps, step_count);
     prefetch_result(l, tile);
     Address columns = {0};

@@ -56,7 +56,8 @@ static bool search_apply(Search *s, const Expr *expr)
             if (!is_exact(expr->args[k])) return false;
     }
     /* Conversion keeps order: one exact side is enough. */
-    if (flag && !logic && expr->args[0]->integer && expr->args[1]->integer && !is_exact(expr->args[0]) && !is_exact(expr->args[1])) return false;
+    bool whole = flag && !logic && expr->args[0]->integer && expr->args[1]->integer;
+    if (whole && !is_exact(expr->args[0]) && !is_exact(expr->args[1])) return false;
     for (int k = 0; k < expr->count; k++)
         if (!search(s, expr->args[k])) return false;
     return true;

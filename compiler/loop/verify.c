@@ -90,10 +90,12 @@ static bool types_fit(const Value *v)
     case OP_AND: case OP_OR: return a == type && b == type && (is_condition(type) || is_bits(type));
     case OP_NOT: return a == type && is_condition(type);
     case OP_SELECT:
-        return b == type && c == type && (a == VALUE_MASK ? type == VALUE_VECTOR : a == VALUE_FLAG && (type == VALUE_FLOAT || type == VALUE_INT));
+        if (b != type || c != type) return false;
+        return a == VALUE_MASK ? type == VALUE_VECTOR : a == VALUE_FLAG && (type == VALUE_FLOAT || type == VALUE_INT);
     case OP_SPLAT_FLAG: return a == VALUE_FLAG && type == VALUE_MASK;
     case OP_TO_FLOAT: return a == VALUE_IVECTOR ? type == VALUE_VECTOR : (a == VALUE_INT || a == VALUE_I32) && type == VALUE_FLOAT;
-    case OP_TO_INT: case OP_FLOAT_TO_BITS: return (a == VALUE_VECTOR && type == VALUE_IVECTOR) || (a == VALUE_FLOAT && type == VALUE_I32);
+    case OP_TO_INT: case OP_FLOAT_TO_BITS:
+        return (a == VALUE_VECTOR && type == VALUE_IVECTOR) || (a == VALUE_FLOAT && type == VALUE_I32);
     case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT: return a == type && is_bits(type) && v->whole > 0 && v->whole < 32;
     case OP_BITS_TO_FLOAT: return (a == VALUE_IVECTOR && type == VALUE_VECTOR) || (a == VALUE_I32 && type == VALUE_FLOAT);
     case OP_CALL: return a == type && b == type && is_real(type);
@@ -108,7 +110,8 @@ static void verify_value(Verifier *verifier, const Value *value)
     CHECK(value, "loops of %s: a value is missing", verifier->where);
     int wanted = value->op == OP_CALL ? function_table[value->function].arity : op_operands(value->op);
     for (int k = 0; k < 4; k++) {
-        CHECK(!value->operands[k] == (k >= wanted), "loops of %s: %s with the wrong number of operands", verifier->where, op_name(value->op));
+        CHECK(!value->operands[k] == (k >= wanted), "loops of %s: %s with the wrong number of operands", verifier->where,
+              op_name(value->op));
         if (value->operands[k]) verify_value(verifier, value->operands[k]);
     }
     CHECK(types_fit(value), "loops of %s: types of %s", verifier->where, op_name(value->op));
@@ -224,7 +227,8 @@ static void verify_kernel(Arena *arena, const LoopKernel *kernel)
     for (int k = 0; k < kernel->buffers.count; k++) {
         const Buffer *buffer = kernel->buffers.data[k];
         bool parameter = k < kernel->kernel->parameters.count;
-        CHECK(parameter == !buffer->local && (!parameter || buffer->parameter == k), "loops of %s: buffer %s", verifier.where, buffer->name);
+        CHECK(parameter == !buffer->local && (!parameter || buffer->parameter == k), "loops of %s: buffer %s", verifier.where,
+              buffer->name);
     }
     define(&verifier, kernel->task, CONSTANT);
     verify_block(&verifier, &kernel->body);

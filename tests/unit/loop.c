@@ -203,8 +203,8 @@ static void test_special_values(void **state)
 {
     (void)state;
     static const Function functions[] = {FN_EXP, FN_LOG, FN_LOG1P, FN_TANH, FN_SIGMOID, FN_ERF, FN_SIN, FN_COS};
-    static const float values[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -1.0f, 1.0f, FLT_MIN, FLT_MAX, -FLT_MAX, 1e-45f, -1e-45f, 88.72f, 88.73f,
-                                   -87.4f, -103.9f, -104.1f, 3e9f, 1e30f};
+    static const float values[] = {0.0f,   -0.0f,   INFINITY, -INFINITY, NAN,    -1.0f,   1.0f,    FLT_MIN, FLT_MAX, -FLT_MAX,
+                                   1e-45f, -1e-45f, 88.72f,   88.73f,    -87.4f, -103.9f, -104.1f, 3e9f,    1e30f};
     for (int lanes = 1; lanes <= 8; lanes += 7)
         for (size_t f = 0; f < sizeof functions / sizeof *functions; f++) {
             Arena *arena = arena_new();
@@ -245,8 +245,9 @@ static void test_gelu_is_exact_enough(void **state)
 static void test_pow(void **state)
 {
     (void)state;
-    static const float corners[] = {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, 3.0f, -3.0f, 0.5f, -0.5f, 0.333f, 7.0f, -8.25f, 1e-40f, -1e-40f, 1e30f, -1e30f,
-                                    1.0000001f, 0.9999999f, 16777216.0f, 33554431.0f, 1e9f, INFINITY, -INFINITY, NAN, 100.5f, -100.0f};
+    static const float corners[] = {0.0f,       -0.0f,       1.0f,        -1.0f,  2.0f,     -2.0f,     3.0f,  -3.0f,  0.5f,
+                                    -0.5f,      0.333f,      7.0f,        -8.25f, 1e-40f,   -1e-40f,   1e30f, -1e30f, 1.0000001f,
+                                    0.9999999f, 16777216.0f, 33554431.0f, 1e9f,   INFINITY, -INFINITY, NAN,   100.5f, -100.0f};
     for (int lanes = 1; lanes <= 8; lanes += 7) {
         Arena *arena = arena_new();
         Tried tried = try_function(arena, FN_POW, lanes);
@@ -255,7 +256,8 @@ static void test_pow(void **state)
             for (int j = 0; j < count; j++) {
                 double exact = pow((double)corners[i], (double)corners[j]);
                 float got = value_of(&tried, corners[i], corners[j]);
-                if (ulps(got, exact) > 3) print_message("pow(%.9g, %.9g) is %.9g, not %.9g\n", (double)corners[i], (double)corners[j], (double)got, exact);
+                if (ulps(got, exact) > 3)
+                    print_message("pow(%.9g, %.9g) is %.9g, not %.9g\n", (double)corners[i], (double)corners[j], (double)got, exact);
                 assert_true(ulps(got, exact) <= 3);
             }
         double worst = 0;

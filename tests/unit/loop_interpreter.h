@@ -191,7 +191,8 @@ static Datum interpret_value(Interpreter *in, const Value *value)
         break;
     case OP_TO_INT:
         for (int k = 0; k < width; k++) {
-            if (!(fabsf(a->real[k]) < 2147483648.0f) || a->real[k] != floorf(a->real[k])) bug("interpreter: toint of %g", (double)a->real[k]);
+            if (!(fabsf(a->real[k]) < 2147483648.0f) || a->real[k] != floorf(a->real[k]))
+                bug("interpreter: toint of %g", (double)a->real[k]);
             result.bits[k] = (int32_t)a->real[k];
         }
         break;
@@ -213,7 +214,8 @@ static Datum interpret_value(Interpreter *in, const Value *value)
         if (value->type == VALUE_INT) result.whole = interpret_int(value, a->whole, value->operands[1] ? b->whole : 0);
         else if (value->type == VALUE_FLOAT || value->type == VALUE_VECTOR)
             for (int k = 0; k < width; k++)
-                result.real[k] = interpret_real(value, a->real[k], value->operands[1] ? b->real[k] : 0, value->operands[2] ? c->real[k] : 0);
+                result.real[k] =
+                    interpret_real(value, a->real[k], value->operands[1] ? b->real[k] : 0, value->operands[2] ? c->real[k] : 0);
         else
             for (int k = 0; k < width; k++) result.bits[k] = interpret_bits(value, a->bits[k], value->operands[1] ? b->bits[k] : 0);
         break;
@@ -228,7 +230,8 @@ static void interpret_store(Interpreter *in, const Statement *statement)
     Datum value = interpret_value(in, statement->value);
     ValueType type = statement->value->type;
     int64_t count = type != VALUE_VECTOR ? 1 : statement->part ? interpret_value(in, statement->part).whole : in->lanes;
-    for (int64_t k = 0; k < count; k++) interpret_write(in, statement->buffer, at + k, type == VALUE_INT ? (double)value.whole : (double)value.real[k]);
+    for (int64_t k = 0; k < count; k++)
+        interpret_write(in, statement->buffer, at + k, type == VALUE_INT ? (double)value.whole : (double)value.real[k]);
 }
 
 static void interpret_statement(Interpreter *in, const Statement *statement)

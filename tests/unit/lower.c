@@ -80,9 +80,11 @@ static void run_steps(Machine *machine, Step *const *steps, int count)
         for (int k = 0; k < step->arguments.count; k++) {
             const Tensor *t = step->kernel->parameters.data[k].tensor;
             int64_t size = element_type_size(t->type);
-            memories[k] = (Memory){.data = base_of(machine, &step->arguments.data[k]), .count = tensor_layout(t)->bytes / size, .pitch = size};
+            memories[k] =
+                (Memory){.data = base_of(machine, &step->arguments.data[k]), .count = tensor_layout(t)->bytes / size, .pitch = size};
         }
-        if (interpret_kernel(arena, machine->form, machine->form->kernels.data[step->kernel->id], memories)) machine->status = step->kernel->status_input;
+        if (interpret_kernel(arena, machine->form, machine->form->kernels.data[step->kernel->id], memories))
+            machine->status = step->kernel->status_input;
     }
 }
 
@@ -99,7 +101,8 @@ static void run_program(const Plan *plan, const LoopForm *form, double *const *v
         machine.ports_in[i] = empty_memory(tensor_layout(t)->bytes);
         fill(machine.ports_in[i], t, values[t->id]);
     }
-    for (int i = 0; i < module->outputs.count; i++) machine.ports_out[i] = empty_memory(tensor_layout(module->outputs.data[i].tensor)->bytes);
+    for (int i = 0; i < module->outputs.count; i++)
+        machine.ports_out[i] = empty_memory(tensor_layout(module->outputs.data[i].tensor)->bytes);
     for (int i = 0; i < plan->blob.count; i++) {
         const Tensor *t = plan->blob.data[i];
         fill(machine.blob, t, t->kind == TENSOR_CONSTANT ? t->values : values[t->id]);
@@ -214,7 +217,8 @@ static Expr *rd(Tensor *t, Expr *otherwise, Expr *a, Expr *b, Expr *c)
 
 static Tensor *tensor(TensorKind kind, ElementType type, const char *name, int rank, const int64_t *extents)
 {
-    Tensor *result = tensor_new(module, kind, arena_printf(module->arena, "%s.%d", name, module->tensors.count), type, rank, extents, NOWHERE);
+    Tensor *result =
+        tensor_new(module, kind, arena_printf(module->arena, "%s.%d", name, module->tensors.count), type, rank, extents, NOWHERE);
     if (kind == TENSOR_WEIGHT) {
         result->path = result->name;
         list_push(module->arena, &module->weights, result);
@@ -299,13 +303,15 @@ static void build_heads(void)
     h = ix("h", H), i = ix("i", T), j = ix("j", T);
     Tensor *top = equation("top", 2, (Index *[]){h, i}, red(REDUCE_MAX, j, rd(s, NULL, ei(h), ei(i), ei(j))));
     h = ix("h", H), i = ix("i", T), j = ix("j", T);
-    Tensor *p = equation("p", 3, (Index *[]){h, i, j}, f1(FN_EXP, f2(FN_SUB, rd(s, NULL, ei(h), ei(i), ei(j)), rd(top, NULL, ei(h), ei(i), NULL))));
+    Tensor *p =
+        equation("p", 3, (Index *[]){h, i, j}, f1(FN_EXP, f2(FN_SUB, rd(s, NULL, ei(h), ei(i), ei(j)), rd(top, NULL, ei(h), ei(i), NULL))));
     h = ix("h", H), i = ix("i", T), j = ix("j", T);
     Tensor *total = equation("total", 2, (Index *[]){h, i}, red(REDUCE_SUM, j, rd(p, NULL, ei(h), ei(i), ei(j))));
     h = ix("h", H), i = ix("i", T), j = ix("j", T);
     Tensor *a = equation("a", 3, (Index *[]){h, i, j}, f2(FN_DIV, rd(p, NULL, ei(h), ei(i), ei(j)), rd(total, NULL, ei(h), ei(i), NULL)));
     h = ix("h", H), i = ix("i", T), j = ix("j", T), d = ix("d", D);
-    Tensor *o = equation("o", 3, (Index *[]){i, h, d}, red(REDUCE_SUM, j, mul(rd(a, NULL, ei(h), ei(i), ei(j)), rd(key, NULL, ei(j), ei(h), ei(d)))));
+    Tensor *o = equation("o", 3, (Index *[]){i, h, d},
+                         red(REDUCE_SUM, j, mul(rd(a, NULL, ei(h), ei(i), ei(j)), rd(key, NULL, ei(j), ei(h), ei(d)))));
     output(o);
 }
 
@@ -361,7 +367,8 @@ static bool ids_in_range;
 static void build_data(void)
 {
     start();
-    Tensor *ids = tensor(TENSOR_INPUT, TYPE_I32, "ids", 1, (int64_t[]){7}), *table = weight(2, ids_in_range ? 9 : 6, 40, 0), *x = input(2, 7, 24, 0);
+    Tensor *ids = tensor(TENSOR_INPUT, TYPE_I32, "ids", 1, (int64_t[]){7}), *table = weight(2, ids_in_range ? 9 : 6, 40, 0),
+           *x = input(2, 7, 24, 0);
     Index *t = ix("t", 7), *c = ix("c", 40);
     Tensor *e = equation("e", 2, (Index *[]){t, c}, rd(table, NULL, rd(ids, NULL, ei(t), NULL, NULL), ei(c), NULL));
     output(e);
@@ -374,7 +381,8 @@ static void build_data(void)
     output(equation("guarded", 2, (Index *[]){t, c}, f3(FN_WHERE, f2(FN_LT, id, in(8)), far, real(-1))));
     t = ix("t", 7), c = ix("c", 40);
     Expr *count = f2(FN_MUL, rd(ids, NULL, ei(t), NULL, NULL), in(3));
-    output(equation("mask", 2, (Index *[]){t, c}, f3(FN_WHERE, f2(FN_LT, ei(c), count), rd(e, NULL, ei(t), ei(c), NULL), f1(FN_FLOOR, f2(FN_DIV, ei(c), in(7))))));
+    output(equation("mask", 2, (Index *[]){t, c},
+                    f3(FN_WHERE, f2(FN_LT, ei(c), count), rd(e, NULL, ei(t), ei(c), NULL), f1(FN_FLOOR, f2(FN_DIV, ei(c), in(7))))));
     t = ix("t", 7);
     output(equation("sum", 0, NULL, red(REDUCE_SUM, t, rd(ids, NULL, ei(t), NULL, NULL))));
 }
@@ -414,7 +422,8 @@ static Expr *random_read(int depth)
     int64_t extents[3] = {1, 1, 1};
     bool open = pick(4) == 0 && rank > 0;
     for (int axis = 0; axis < rank; axis++) {
-        Expr *s = pick(3) && scope_count ? ei(scope[axis == rank - 1 && pick(2) ? scope_count - 1 : pick(scope_count)]) : random_subscript(2);
+        Expr *s =
+            pick(3) && scope_count ? ei(scope[axis == rank - 1 && pick(2) ? scope_count - 1 : pick(scope_count)]) : random_subscript(2);
         int64_t low = 0, high = 0;
         assert_true(index_range(s, &low, &high));
         if (low < 0 && !(open && pick(2))) s = add(s, in(-low)), high -= low;
@@ -443,7 +452,9 @@ static Expr *random_value(int depth)
         bool jumps = function == FN_FLOOR || function == FN_ROUND;
         return f1(function, jumps ? mul(random_subscript(1), real(0.5)) : random_value(depth - 1));
     }
-    if (choice == 6) return f3(FN_WHERE, f2(pick(2) ? FN_LE : FN_NE, random_subscript(1), random_subscript(1)), random_value(depth - 1), random_value(depth - 1));
+    if (choice == 6)
+        return f3(FN_WHERE, f2(pick(2) ? FN_LE : FN_NE, random_subscript(1), random_subscript(1)), random_value(depth - 1),
+                  random_value(depth - 1));
     Expr *a = random_value(depth - 1);
     return f2(binary[pick(8)], a, pick(6) == 0 ? a : random_value(depth - 1));
 }
@@ -459,7 +470,8 @@ static void build_random(void)
         int rank = (int)pick(4);
         Index *free[3];
         scope_count = 0;
-        for (int i = 0; i < rank; i++) scope[scope_count++] = free[i] = ix(i == 0 ? "i" : i == 1 ? "j" : "c", extents[pick(rank == 3 ? 9 : 14)]);
+        for (int i = 0; i < rank; i++)
+            scope[scope_count++] = free[i] = ix(i == 0 ? "i" : i == 1 ? "j" : "c", extents[pick(rank == 3 ? 9 : 14)]);
         Expr *value = NULL;
         if (pick(2)) {
             Index *reduced[2];
