@@ -131,7 +131,7 @@ void tile_columns(Lowering *l, Tile *tile)
 }
 
 /* --- prefetching --------------------------------------------------------------------------------------------------- */
-enum { WORTH_PREFETCHING = 64, LINE_BYTES = 64, LINE_FLOATS = 16 };
+enum { WORTH_PREFETCHING = 16, LINE_BYTES = 64, LINE_FLOATS = 16 };
 
 static int64_t reduction_count(const Contraction *c)
 {
@@ -212,7 +212,7 @@ static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int
 {
     const Contraction *c = tile->tiling->contraction;
     Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
-    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING / 2) return ahead;
+    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING) return ahead;
     if (tile->part || tile->tiling->full_blocks < 2) return ahead;
     if (c->panels) next_panels(l, tile, steps->extent, &ahead);
     else next_columns(l, tile, steps->column_stride, &ahead);
