@@ -1,12 +1,13 @@
 /* contractions [COUNT [SEED [TARGET [SECONDS]]]]: random contraction shapes, half with the weights as the vector operand (dense layers), half with the
- * activations (token mixing), each as percent of the multiply-add peak measured between its runs. Prints a row each, worst first last. */
+ * activations (token mixing), each as percent of the multiply-add peak measured between its runs. Machines are shared: a shape whose median
+ * is under REPEAT_UNDER percent is measured again, up to ROUNDS times; its row shows the first median and the best one. */
 #include "commands/benchmark.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST = 1000 };
+enum { MOST = 1000, ROUNDS = 6, REPEAT_UNDER = 65 };
 
 static uint64_t next(uint64_t *state)
 {
@@ -34,7 +35,7 @@ int main(int argc, char **argv)
     int count = argc > 1 ? atoi(argv[1]) : 100;
     uint64_t state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     const char *target = argc > 3 ? argv[3] : "all";
-    double seconds = argc > 4 ? atof(argv[4]) : 0.3, percents[MOST];
+    double seconds = argc > 4 ? atof(argv[4]) : 0.3, percents[MOST], firsts[MOST];
     if (count < 1 || count > MOST) return 2;
     for (int i = 0; i < count; i++) {
         Arena *arena = arena_new();
@@ -45,20 +46,27 @@ int main(int argc, char **argv)
             tokens ? arena_printf(arena, "model m() {\n  input x[%d, %d]\n  param w[%d, %d]\n  param b[%d]\n  output y[i, c] = sum[j](w[i, j] * x[j, c]) + b[i]\n}\n", k, n, m, k, m)
                    : arena_printf(arena, "model m() {\n  input x[%d, %d]\n  param w[%d, %d]\n  param b[%d]\n  output y[i, c] = sum[j](x[i, j] * w[c, j]) + b[c]\n}\n", m, k, n, k, n);
         PipelineRequest request = {.model = {.path = "contraction.gm", .text = text}, .target = target, .stop = STAGE_C};
-        Timing timing;
-        if (!benchmark(arena, &request, NULL, seconds, 1, &timing, diags)) {
-            Text message = text_new(arena);
-            diagnostics_print(diags, &message, false);
-            fputs(text_string(&message), stderr);
-            return 1;
+        Timing timing, best = {0};
+        int rounds = 0;
+        for (; rounds < ROUNDS && best.percent < REPEAT_UNDER; rounds++) {
+            if (!benchmark(arena, &request, NULL, seconds, 1, &timing, diags)) {
+                Text message = text_new(arena);
+                diagnostics_print(diags, &message, false);
+                fputs(text_string(&message), stderr);
+                return 1;
+            }
+            if (!rounds) firsts[i] = timing.percent;
+            if (timing.percent > best.percent) best = timing;
         }
-        percents[i] = timing.percent;
-        printf("%-6s %4d x %4d -> %4d  %6.1f %% of peak (%s, %.3g GFLOP/s of %.3g, median of %d)\n", tokens ? "tokens" : "dense", m, k, n, timing.percent, timing.form,
-               timing.gflops, timing.peak, timing.runs);
+        percents[i] = best.percent;
+        printf("%-6s %4d x %4d -> %4d  %6.1f %% of peak at first, %6.1f %% in the best of %d (%s, %.3g GFLOP/s of %.3g)\n", tokens ? "tokens" : "dense", m, k, n, firsts[i],
+               best.percent, rounds, best.form, best.gflops, best.peak);
         fflush(stdout);
         arena_free(arena);
     }
+    qsort(firsts, (size_t)count, sizeof *firsts, ascending);
     qsort(percents, (size_t)count, sizeof *percents, ascending);
-    printf("lowest %.1f, 10th percentile %.1f, median %.1f, highest %.1f %% of peak\n", percents[0], percents[count / 10], percents[count / 2], percents[count - 1]);
+    printf("at first: lowest %.1f, 10th percentile %.1f, median %.1f %% of peak\n", firsts[0], firsts[count / 10], firsts[count / 2]);
+    printf("best:     lowest %.1f, 10th percentile %.1f, median %.1f %% of peak\n", percents[0], percents[count / 10], percents[count / 2]);
     return 0;
 }
