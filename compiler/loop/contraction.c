@@ -76,6 +76,7 @@ static void choose_geometry(Lowering *l, Tiling *t)
     t->columns = t->column->extent;
     int64_t vectors = (t->columns + lanes - 1) / lanes;
     t->width = choose_width(l->target, t->rows, vectors);
+    if (c->panels && t->width == 3 && vectors > 3) t->width = 2; /* three vectors don't divide a panel */
     choose_copy(l, t);
     t->cut = cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;
