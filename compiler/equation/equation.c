@@ -1,6 +1,8 @@
 /* Tables and constructors of the equation form, and walks over expr graphs. See equation.h for the form itself. */
 #include "equation/equation.h"
 
+#include "equation/mathematics.h"
+
 #include "equation/node_map.h"
 #include "support/bug.h"
 

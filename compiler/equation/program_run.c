@@ -1,6 +1,8 @@
 /* Runs a program of the reference evaluator; see program.h. Everything is done in double, chunk by chunk. */
 #include "equation/program.h"
 
+#include "equation/mathematics.h"
+
 #include "support/bug.h"
 
 #include <math.h>
