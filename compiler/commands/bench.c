@@ -51,9 +51,7 @@ int command_bench(int argc, char **argv)
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         PipelineRequest request = {.target = o.model.target, .stop = STAGE_C};
-        request.model.path = files.data[0];
-        request.model.model = o.model.model;
-        for (int i = 0; i < o.model.sets.count; i++) list_push(arena, &request.model.sets, o.model.sets.data[i]);
+        request.model = model_request(arena, &o.model, files.data[0]);
         Timing timing;
         bool done = benchmark(arena, &request, &o.weights, o.seconds, o.threads, &timing, diags);
         code = report(diags);

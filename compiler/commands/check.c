@@ -9,8 +9,7 @@
 static int check(Arena *arena, const char *path, const ModelOptions *options, bool json)
 {
     Diagnostics *diags = diagnostics_new(arena);
-    ModelRequest request = {.path = path, .model = options->model};
-    for (int k = 0; k < options->sets.count; k++) list_push(arena, &request.sets, options->sets.data[k]);
+    ModelRequest request = model_request(arena, options, path);
     model_load(arena, &request, diags);
     if (!json) return report(diags);
     Text text = text_new(arena);

@@ -105,8 +105,7 @@ int command_compile(int argc, char **argv)
         TARGET_OPTION(o.model),
         {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
-        {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
-        {"strict", 0, OPTION_FLAG, &o.weights.strict, NULL, "tensors that the model lacks are errors"},
+        BIND_OPTIONS(o.weights),
         {"weights-mode", 0, OPTION_TEXT, &o.weights_mode, "MODE", "file (default), incbin or inline"},
     };
     int code = options_parse(arena, argc, argv, "MODEL.gm -o MODEL.c [OPTION…]", "Compiles a model to one C file and its header.", rows,
@@ -121,9 +120,7 @@ int command_compile(int argc, char **argv)
         code = wrong_call("compile", "-o names the C file, not its header");
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
-        request.model.path = files.data[0];
-        request.model.model = o.model.model;
-        for (int i = 0; i < o.model.sets.count; i++) list_push(arena, &request.model.sets, o.model.sets.data[i]);
+        request.model = model_request(arena, &o.model, files.data[0]);
         if (!o.emit) {
             compile(arena, &request, &o, diags);
         } else if (stage_find(o.emit, &request.stop, &request.last_pass)) {

@@ -325,9 +325,7 @@ typedef struct {
 static PipelineRequest pipeline_request(Arena *arena, const InfoOptions *options, const char *path, Stage stop)
 {
     PipelineRequest request = {.target = options->model.target, .stop = stop};
-    request.model.path = path;
-    request.model.model = options->model.model;
-    for (int i = 0; i < options->model.sets.count; i++) list_push(arena, &request.model.sets, options->model.sets.data[i]);
+    request.model = model_request(arena, &options->model, path);
     return request;
 }
 

@@ -84,3 +84,10 @@ int options_parse(Arena *arena, int argc, char **argv, const char *synopsis, con
     for (; result < 0 && optind < argc; optind++) list_push(arena, positional, argv[optind]);
     return result;
 }
+
+ModelRequest model_request(Arena *arena, const ModelOptions *options, const char *path)
+{
+    ModelRequest request = {.path = path, .model = options->model};
+    for (int i = 0; i < options->sets.count; i++) list_push(arena, &request.sets, options->sets.data[i]);
+    return request;
+}

@@ -2,6 +2,7 @@
 #ifndef GM_COMMANDS_OPTIONS_H
 #define GM_COMMANDS_OPTIONS_H
 
+#include "model/model.h"
 #include "support/list.h"
 
 #include <stdbool.h>
@@ -30,6 +31,12 @@ typedef struct {
 #define MODEL_OPTIONS(o)                                                                                                        \
     {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
     {"set", 's', OPTION_LIST, &(o).sets, "NAME=VALUE", "give a compile-time parameter of the model a value (again for more)"}
+/* What they say about the model in `path`. */
+ModelRequest model_request(Arena *arena, const ModelOptions *options, const char *path);
+/* How a checkpoint is read, for a WeightRequest. */
+#define BIND_OPTIONS(w)                                                                                                         \
+    {"bind", 0, OPTION_TEXT, &(w).bind, "NAME", "the bind declaration that fits the checkpoint"},                               \
+    {"strict", 0, OPTION_FLAG, &(w).strict, NULL, "tensors that the model lacks are errors"}
 #define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2 or avx512"}
 
 #endif

@@ -63,9 +63,7 @@ static void pack(Arena *arena, const char *path, const PackOptions *o, Diagnosti
 {
     PipelineRequest request = {.target = o->model.target, .stop = STAGE_SCHEDULE};
     Pipeline pipeline;
-    request.model.path = path;
-    request.model.model = o->model.model;
-    for (int i = 0; i < o->model.sets.count; i++) list_push(arena, &request.model.sets, o->model.sets.data[i]);
+    request.model = model_request(arena, &o->model, path);
     if (!pipeline_run(arena, &request, &pipeline, diags)) return;
     WeightValues *values = o->weights.path ? weights_load(arena, pipeline.model, &o->weights, diags) : weights_random(arena, pipeline.module, (uint64_t)o->seed);
     if (!values) return;
@@ -90,8 +88,7 @@ int command_pack(int argc, char **argv)
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
-        {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
-        {"strict", 0, OPTION_FLAG, &o.weights.strict, NULL, "tensors that the model lacks are errors"},
+        BIND_OPTIONS(o.weights),
         {"random", 0, OPTION_INT, &o.seed, "SEED", "random weights instead of a checkpoint"},
         {"selftest", 0, OPTION_FLAG, &o.selftest, NULL, "store the reference's answers to a seeded input, for the model's selftest()"},
         {"output", 'o', OPTION_TEXT, &o.output, "FILE.gmw", "the packed weights"},

@@ -268,9 +268,7 @@ static void run(RunState *state, const char *path)
 {
     const RunOptions *o = state->options;
     PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->reference ? STAGE_EQUATIONS : STAGE_C};
-    request.model.path = path;
-    request.model.model = o->model.model;
-    for (int i = 0; i < o->model.sets.count; i++) list_push(state->arena, &request.model.sets, o->model.sets.data[i]);
+    request.model = model_request(state->arena, &o->model, path);
     if (!pipeline_run(state->arena, &request, &state->pipeline, state->diags)) return;
     state->module = state->pipeline.module;
     if (!input_files_read(state->arena, state->module, &o->inputs, o->batched, &state->inputs, state->diags)) return;
@@ -303,8 +301,7 @@ int command_run(int argc, char **argv)
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
-        {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
-        {"strict", 0, OPTION_FLAG, &o.weights.strict, NULL, "tensors that the model lacks are errors"},
+        BIND_OPTIONS(o.weights),
         {"gmw", 0, OPTION_TEXT, &o.gmw, "FILE", "packed weights instead of a checkpoint"},
         {"random", 0, OPTION_INT, &o.seed, "SEED", "random weights instead of a checkpoint"},
         {"input", 'i', OPTION_LIST, &o.inputs, "NAME=FILE", ".npy, .npz[:MEMBER], .safetensors[:MEMBER], PNG, JPEG, PPM (again for more)"},

@@ -49,8 +49,7 @@ int command_verify(int argc, char **argv)
         MODEL_OPTIONS(o),
         TARGET_OPTION(o),
         {"weights", 'w', OPTION_TEXT, &request.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
-        {"bind", 0, OPTION_TEXT, &request.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
-        {"strict", 0, OPTION_FLAG, &request.weights.strict, NULL, "tensors that the model lacks are errors"},
+        BIND_OPTIONS(request.weights),
         {"each", 0, OPTION_FLAG, &request.each, NULL, "name every materialised tensor, computed from its kernel's own inputs"},
         {"full", 0, OPTION_FLAG, &request.full, NULL, "every element of every output, whatever it costs"},
         {"seed", 0, OPTION_INT, &seed, "N", "of the inputs (and of random weights)"},
@@ -63,9 +62,7 @@ int command_verify(int argc, char **argv)
         VerifyResult result;
         request.seed = (uint64_t)seed;
         request.target = o.target;
-        request.model.path = files.data[0];
-        request.model.model = o.model;
-        for (int i = 0; i < o.sets.count; i++) list_push(arena, &request.model.sets, o.sets.data[i]);
+        request.model = model_request(arena, &o, files.data[0]);
         bool done = verify_model(arena, &request, &result, diags);
         code = report(diags);
         if (done) {
