@@ -16,25 +16,31 @@ static bool is_tensor_like(const Value *value)
     return value->kind == VALUE_TENSOR || value->kind == VALUE_ELEMENT || value->kind == VALUE_TUPLE || value->kind == VALUE_POISON;
 }
 
-static bool has_tensors(const Block *block)
+static bool is_given(const AstExpr *expr, const Callable *callable, const char *name)
 {
-    for (int k = 0; k < block->ast->parameters.count; k++)
-        if (block->ast->parameters.data[k].is_tensor) return true;
+    for (int k = 0; k < expr->arguments.count; k++)
+        if (expr->arguments.data[k].name && !strcmp(expr->arguments.data[k].name, name)) return true;
+    for (int k = 0; k < callable->given_count; k++)
+        if (!strcmp(callable->given[k].name, name)) return true;
     return false;
 }
 
-/* Whether a call without tensors gives only some compile-time arguments, and no number or list in place of a tensor. */
-static bool looks_partial(const AstExpr *expr, const Block *block)
+/* Whether a call leaves a tensor for later: none by position, and no number or list in place of one. */
+static bool looks_partial(const AstExpr *expr, const Callable *callable, const Value *values)
 {
     int positional = 0, numbers = 0;
+    bool missing = false;
     for (int k = 0; k < expr->arguments.count; k++) {
-        const char *name = expr->arguments.data[k].name;
-        int at = name ? parameter_find(block, name) : -1;
-        if (at >= 0 && block->ast->parameters.data[at].is_tensor) return false;
-        positional += !name;
+        bool named = expr->arguments.data[k].name != NULL;
+        if (!named && is_tensor_like(&values[k])) return false;
+        positional += !named;
     }
-    for (int k = 0; k < block->ast->parameters.count; k++) numbers += !block->ast->parameters.data[k].is_tensor;
-    return has_tensors(block) && positional <= numbers;
+    for (int k = 0; k < callable->block->ast->parameters.count; k++) {
+        const AstParameter *parameter = &callable->block->ast->parameters.data[k];
+        numbers += !parameter->is_tensor;
+        missing = missing || (parameter->is_tensor && !is_given(expr, callable, parameter->name));
+    }
+    return missing && positional <= numbers;
 }
 
 static bool error_named(Call *call, const Block *block, const char *name, Place place)
@@ -131,7 +137,7 @@ static bool check_kind(Call *call, const Block *block, const AstParameter *param
                                   block->ast->name, parameter->is_tensor ? "a tensor" : "known at compile time", value_kind_name(value));
     diag_label(diag, parameter->place, "declared here");
     if (value->kind == VALUE_TUPLE) diag_help(diag, "give each result a name first: a, b = …");
-    if (value->kind == VALUE_CALLABLE && value->callable->partial) diag_help(diag, "%s is given no tensor here", value->callable->name);
+    if (value->kind == VALUE_CALLABLE && value->callable->partial) diag_help(diag, "%s is given %s here", value->callable->name, callable_tensors(value->callable));
     return false;
 }
 
@@ -142,12 +148,18 @@ static const Origin *argument_origin(Call *call, const AstParameter *parameter, 
     return origin_new(call, ORIGIN_GIVEN, parameter->name, parameter->name, slot->ast, slot->place, origin_of_names(call, slot->ast));
 }
 
+const char *callable_tensors(const Callable *callable)
+{
+    for (int k = 0; k < callable->given_count; k++)
+        if (callable->block->ast->parameters.data[parameter_find(callable->block, callable->given[k].name)].is_tensor)
+            return "not all its tensors";
+    return "no tensor";
+}
+
 bool bind_arguments(Call *call, const AstExpr *expr, const Callable *callable, Value *values, Slot *slots, bool *partial)
 {
     const Block *block = callable->block;
-    bool tensors = false;
-    for (int k = 0; k < expr->arguments.count; k++) tensors = tensors || is_tensor_like(&values[k]);
-    *partial = !tensors && looks_partial(expr, block);
+    *partial = looks_partial(expr, callable, values);
     if (!fill_given(call, callable, slots) || !fill_positional(call, expr, block, values, slots, *partial) ||
         !fill_named(call, expr, block, values, slots))
         return false;

@@ -170,7 +170,7 @@ static Value partial_callable(Call *call, const AstExpr *expr, const Callable *c
     Arena *arena = call->expander->arena;
     const AstCallable *ast = callable->block->ast;
     if (expr->path) {
-        diag_error(call->expander->diags, GM083, expr->path->place, "%s is given no tensor here: a path belongs to a call", callable->name);
+        diag_error(call->expander->diags, GM083, expr->path->place, "%s is given only some of its arguments here: a path belongs to a call", callable->name);
         return value_poison();
     }
     Callable *partial = arena_new_object(arena, Callable);
@@ -180,6 +180,8 @@ static Value partial_callable(Call *call, const AstExpr *expr, const Callable *c
         if (!slots[k].present) continue;
         Value *value = arena_new_object(arena, Value);
         *value = slots[k].value;
+        if (value->kind == VALUE_ELEMENT && !call->element) *value = value_to_tensor(call, *value, ast->parameters.data[k].name, slots[k].place);
+        if (value->kind == VALUE_POISON) return value_poison();
         if (value->kind == VALUE_NUMBER) value->origin = slots[k].origin;
         partial->given[partial->given_count++] = (GivenArgument){ast->parameters.data[k].name, value, slots[k].place};
     }

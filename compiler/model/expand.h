@@ -302,7 +302,9 @@ typedef struct {
 } Slot;                   /* one per parameter of the block */
 
 Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, const Callable *callable, bool through_argument);
-/* Sorts arguments to parameters. False after an error. *partial: only some compile-time arguments, no tensor. */
+/* "no tensor" or "not all its tensors": what a partial callable is given. */
+const char *callable_tensors(const Callable *callable);
+/* Sorts arguments to parameters. False after an error. *partial: a tensor is left for later. */
 bool bind_arguments(Call *call, const AstExpr *expr, const Callable *callable, Value *values, Slot *slots, bool *partial);
 bool bind_patterns(Call *callee, Call *caller, Slot *slots, Place place);
 bool bind_defaults(Call *callee, Slot *slots);

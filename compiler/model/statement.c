@@ -41,7 +41,7 @@ static Value bindable(Call *call, Value value, const char *name, const AstExpr *
     }
     case VALUE_CALLABLE:
         if (!value.callable->partial) return value;
-        diag_help(diag_error(expander->diags, GM023, expr->place, "%s is given no tensor", value.callable->name),
+        diag_help(diag_error(expander->diags, GM023, expr->place, "%s is given %s", value.callable->name, callable_tensors(value.callable)),
                   "only as an argument of another block a block may stand with some of its arguments");
         return value_poison();
     case VALUE_POISON:

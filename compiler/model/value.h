@@ -30,7 +30,7 @@ typedef struct Origin {
 typedef struct Block Block;
 typedef struct Value Value;
 
-/* An argument given to a block before it is called: attention(HEADS = 8). */
+/* An argument given to a block before it is called: attention(HEADS = 8), masked(bias = b). */
 typedef struct {
     const char *name;
     Value *value;
@@ -44,7 +44,7 @@ typedef struct {
     Function function;
     int given_count;
     GivenArgument *given;
-    bool partial; /* written as a call without tensors */
+    bool partial; /* written as a call that leaves a tensor for later */
     Place place;
 } Callable;
 
