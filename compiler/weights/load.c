@@ -400,10 +400,7 @@ static bool read_weight(Loader *loader, const Tensor *weight, const Resolved *re
 
 static WeightValues *read_all(Loader *loader, Arena *arena, Diagnostics *diags)
 {
-    WeightValues *values = arena_new_object(arena, WeightValues);
-    *values = (WeightValues){.arena = arena, .module = loader->module};
-    values->f32 = arena_new_array(arena, float *, loader->module->tensors.count + 1);
-    values->integers = arena_new_array(arena, int64_t *, loader->module->tensors.count + 1);
+    WeightValues *values = weight_values_new(arena, loader->module);
     loader->cached_f32 = arena_new_array(loader->arena, float *, loader->archive->tensors.count + 1);
     loader->cached_integers = arena_new_array(loader->arena, int64_t *, loader->archive->tensors.count + 1);
     bool good = true;

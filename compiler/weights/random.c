@@ -1,29 +1,15 @@
 /* Random weights for tests and for timing without a checkpoint: non-identity everywhere, the same on every machine.
- * The generator is splitmix64, seeded by the seed and the weight's path, so that the order of weights doesn't matter. */
+ * What a param statement says is only a hint here; `gmlpc init` (initialise.c) does what it says. */
+#include "weights/draw.h"
 #include "weights/weights.h"
 
 #include <math.h>
 #include <string.h>
 
-static uint64_t next(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 /* In [-1, 1), from 24 bits, so that every value is exact in f32. */
-static float uniform(uint64_t *state)
+static float uniform(Draw *draw)
 {
-    return (float)((double)(next(state) >> 40) * 0x1p-23 - 1);
-}
-
-static uint64_t state_of(uint64_t seed, const char *path)
-{
-    uint64_t state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    for (; *path; path++) state = (state ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
-    return state;
+    return (float)((double)(draw_bits(draw) >> 40) * 0x1p-23 - 1);
 }
 
 /* How a weight is drawn: centre + width * uniform. */
@@ -52,11 +38,7 @@ static void shape_of_draw(const Tensor *weight, float *centre, float *width)
 
 WeightValues *weights_random(Arena *arena, const Module *module, uint64_t seed)
 {
-    WeightValues *values = arena_new_object(arena, WeightValues);
-    values->arena = arena;
-    values->module = module;
-    values->f32 = arena_new_array(arena, float *, module->tensors.count + 1);
-    values->integers = arena_new_array(arena, int64_t *, module->tensors.count + 1);
+    WeightValues *values = weight_values_new(arena, module);
     for (int i = 0; i < module->weights.count; i++) {
         const Tensor *weight = module->weights.data[i];
         int64_t count = tensor_count(weight);
@@ -66,8 +48,8 @@ WeightValues *weights_random(Arena *arena, const Module *module, uint64_t seed)
         }
         float centre, width, *out = values->f32[weight->id] = arena_new_array(arena, float, count);
         shape_of_draw(weight, &centre, &width);
-        uint64_t state = state_of(seed, weight->path);
-        for (int64_t e = 0; e < count; e++) out[e] = (float)((double)centre + (double)width * uniform(&state)); /* the product is exact in double */
+        Draw draw = draw_start(seed, weight->path);
+        for (int64_t e = 0; e < count; e++) out[e] = (float)((double)centre + (double)width * uniform(&draw)); /* the product is exact in double */
     }
     return values;
 }
