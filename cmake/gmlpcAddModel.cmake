@@ -2,7 +2,7 @@
 #                 [NAME model_name]            which model, when the file holds several
 #                 [OUTPUT name]                name of the generated files; default: the .gm file's
 #                 [SET A=1 B=2 …]              compile-time values
-#                 [TARGET_FORM all]            all, scalar, avx2, avx512
+#                 [TARGET_FORM all]            all, scalar, avx2, avx512, neon
 #                 [WEIGHTS w.safetensors]      packed at build time into OUTPUT.gmw beside the program
 #                 [BIND name]                  the bind declaration that fits the checkpoint
 #                 [WEIGHTS_MODE file])         file, incbin or inline

@@ -4,7 +4,7 @@ _gmlpc() {
     local commands="compile check info pack init export run verify bench fmt explain"
     COMPREPLY=()
     case $previous in
-    --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512" -- "$current"); return ;;
+    --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512 neon" -- "$current"); return ;;
     --weights-mode) mapfile -t COMPREPLY < <(compgen -W "file incbin inline" -- "$current"); return ;;
     --emit) mapfile -t COMPREPLY < <(compgen -W "ast equations passes schedule loops c" -- "$current"); return ;;
     --weights | -w) mapfile -t COMPREPLY < <(compgen -f -X '!*.@(safetensors|npz|json)' -- "$current"; compgen -d -- "$current"); return ;;

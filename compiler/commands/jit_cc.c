@@ -227,9 +227,21 @@ static bool load(const Job *job, CompiledModel *compiled)
     return true;
 }
 
+/* What another machine runs would compile to nothing here. */
+static bool some_form_runs(const TargetSet *targets, Diagnostics *diags)
+{
+    for (int i = 0; i < targets->count; i++)
+        if (target_runs(targets->forms[i])) return true;
+    Diagnostic *diag = diag_error(diags, GM174, (Place){0}, "this machine can't run code for target %s, which needs %s", targets->name,
+                                  targets->forms[0]->help);
+    diag_help(diag, "compile the generated file for such a machine and try it there (gmlpc pack --selftest stores what it must say); here, use --target all");
+    return false;
+}
+
 bool compiled_load(Arena *arena, const Pipeline *pipeline, CompiledModel *compiled, Diagnostics *diags)
 {
     *compiled = (CompiledModel){0};
+    if (!some_form_runs(&pipeline->targets, diags)) return false;
     Job job;
     job_start(&job, arena, pipeline, diags);
     if (!find_directory(&job)) return false;

@@ -37,6 +37,6 @@ ModelRequest model_request(Arena *arena, const ModelOptions *options, const char
 #define BIND_OPTIONS(w)                                                                                                         \
     {"bind", 0, OPTION_TEXT, &(w).bind, "NAME", "the bind declaration that fits the checkpoint"},                               \
     {"strict", 0, OPTION_FLAG, &(w).strict, NULL, "tensors that the model lacks are errors"}
-#define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2 or avx512"}
+#define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2, avx512 or neon"}
 
 #endif

@@ -6,6 +6,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 double now_ns(void)
@@ -51,6 +53,21 @@ __attribute__((target("avx512f"))) static double flops_avx512(void)
     for (int i = 0; i < CHAINS; i++) __asm__ volatile("" : "+v"(a[i]));
     return 2.0 * 16 * CHAINS * STEPS;
 }
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+static double flops_neon(void)
+{
+    float32x4_t a[2 * CHAINS], x = vdupq_n_f32(0.999f), y = vdupq_n_f32(0.001f);
+    for (int i = 0; i < 2 * CHAINS; i++) {
+        a[i] = vdupq_n_f32((float)i);
+        __asm__ volatile("" : "+w"(a[i]));
+    }
+    __asm__ volatile("" : "+w"(x), "+w"(y));
+    for (int s = 0; s < STEPS; s++) {
+        _Pragma("GCC unroll 24") for (int i = 0; i < 2 * CHAINS; i++) a[i] = vfmaq_f32(y, a[i], x);
+    }
+    for (int i = 0; i < 2 * CHAINS; i++) __asm__ volatile("" : "+w"(a[i]));
+    return 2.0 * 4 * 2 * CHAINS * STEPS;
+}
 #endif
 
 static double flops_scalar(void)
@@ -71,6 +88,8 @@ static double once(const Target *target)
 #if defined(__x86_64__)
     if (target->lanes == 16) return flops_avx512();
     if (target->lanes == 8) return flops_avx2();
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    if (target->lanes == 4) return flops_neon();
 #endif
     (void)target;
     return flops_scalar();

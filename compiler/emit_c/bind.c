@@ -134,7 +134,7 @@ static const char *feature_condition(const Emitter *emitter, const Target *targe
 static void emit_pick_form(const Emitter *emitter, Writer *writer)
 {
     const LoopProgram *program = emitter->program;
-    if (emitter->x86) {
+    if (emitter->machines & MACHINE_X86) {
         writer_directive(writer, "#if defined(GM_X86)");
         print_c_template(emitter, writer, cpuid_text);
         writer_directive(writer, "#endif");
@@ -143,7 +143,7 @@ static void emit_pick_form(const Emitter *emitter, Writer *writer)
     writer_comment(writer, "Whether this processor and operating system run a form.");
     writer_line(writer, "static int %s_runs(int form)", emitter->prefix);
     writer_brace(writer);
-    if (emitter->x86) {
+    if (emitter->machines & MACHINE_X86) {
         writer_directive(writer, "#if defined(GM_X86)");
         writer_line(writer, "uint32_t most, leaf1_c = 0, leaf7_b = 0, unused, state = 0, high;");
         writer_line(writer, "%s_cpuid(1, &unused, &leaf1_c);", emitter->prefix);
@@ -153,10 +153,13 @@ static void emit_pick_form(const Emitter *emitter, Writer *writer)
         writer_line(writer, "if (leaf1_c & (1u << 27)) /* XGETBV may be used */");
         writer_line(writer, "    __asm__ volatile(\".byte 0x0f, 0x01, 0xd0\" : \"=a\"(state), \"=d\"(high) : \"c\"(0));");
         writer_line(writer, "(void)unused, (void)high, (void)leaf7_b, (void)state;");
-        int index = 0;
-        for (int f = 0; f < program->forms.count; f++, index++) {
+        int index = 0; /* in the table as it is on x86 */
+        for (int f = 0; f < program->forms.count; f++) {
             const Target *target = program->forms.data[f]->target;
-            if (target->lanes > 1) writer_line(writer, "if (form == %d) return %s;", index, feature_condition(emitter, target));
+            bool x86 = machine_bit(target) == MACHINE_X86;
+            if (!x86 && *target->machine) continue;
+            if (x86) writer_line(writer, "if (form == %d) return %s;", index, feature_condition(emitter, target));
+            index++;
         }
         writer_directive(writer, "#endif");
     }
@@ -229,7 +232,7 @@ static void emit_inline_blob(const Emitter *emitter, Writer *writer)
     const EmitOptions *options = emitter->options;
     size_t words = (options->blob_size + 3) / 4;
     writer_comment(writer, "The weight file, word by word.");
-    writer_line(writer, "static const uint32_t %s_blob_words[%zu]%s = {", emitter->prefix, words, emitter->x86 ? " GM_ALIGN" : "");
+    writer_line(writer, "static const uint32_t %s_blob_words[%zu]%s = {", emitter->prefix, words, emitter->machines ? " GM_ALIGN" : "");
     for (size_t i = 0; i < words; i += 12) {
         text_add(writer->out, "   ");
         for (size_t k = i; k < words && k < i + 12; k++) {

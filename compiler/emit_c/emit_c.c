@@ -94,7 +94,7 @@ static void emitter_start(Emitter *emitter, const LoopProgram *program, const Em
     emitter->alignment = 4;
     for (int f = 0; f < program->forms.count; f++) {
         const Target *target = program->forms.data[f]->target;
-        if (target->lanes > 1) emitter->x86 = true;
+        if (*target->machine) emitter->machines |= machine_bit(target);
         if (target->alignment > emitter->alignment) emitter->alignment = target->alignment;
     }
     for (int k = 0; k < program->plan->kernels.count; k++)
@@ -153,7 +153,7 @@ static void print_c_statics(Emitter *emitter, Writer *writer)
         for (int64_t p = 0; p < places; p++)
             text_printf(&list, "%s%s", p ? ", " : "", elements[p] < 0 ? "0" : constant_literal(emitter, tensor->type, tensor->values[elements[p]]));
         writer_comment(writer, tensor->name);
-        writer_line(writer, "static const %s %s[%" PRId64 "]%s = {%s};", element_c_type(tensor->type), name, places, emitter->x86 ? " GM_ALIGN" : "",
+        writer_line(writer, "static const %s %s[%" PRId64 "]%s = {%s};", element_c_type(tensor->type), name, places, emitter->machines ? " GM_ALIGN" : "",
                     text_string(&list));
         writer_blank(writer);
     }
@@ -161,7 +161,7 @@ static void print_c_statics(Emitter *emitter, Writer *writer)
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-static void print_c_prologue(const Emitter *emitter, Writer *writer, bool forms_elsewhere)
+static void print_c_prologue(const Emitter *emitter, Writer *writer, bool runs_anywhere)
 {
     const Module *module = emitter->plan->module;
     bool parameters = module->parameters && *module->parameters;
@@ -174,24 +174,7 @@ static void print_c_prologue(const Emitter *emitter, Writer *writer, bool forms_
     if (emitter->uses_math || emitter->helpers[HELPER_SQRT]) writer_directive(writer, "#include <math.h>");
     writer_directive(writer, "#include <string.h>");
     writer_blank(writer);
-    if (!emitter->x86) return;
-    if (forms_elsewhere) writer_comment(writer, "GM_PORTABLE, defined, leaves out all but the scalar form.");
-    writer_directive(writer, "#if !defined(GM_X86) && !defined(GM_PORTABLE) && defined(__x86_64__) && defined(__GNUC__)");
-    writer_directive(writer, "#define GM_X86");
-    writer_directive(writer, "#endif");
-    writer_directive(writer, "#if defined(GM_X86)");
-    writer_directive(writer, "#include <immintrin.h>");
-    if (!forms_elsewhere) {
-        writer_directive(writer, "#else");
-        writer_directive(writer, "#error \"this file was made for x86-64 and gcc or clang; --target all or scalar makes one for any machine\"");
-    }
-    writer_directive(writer, "#endif");
-    writer_directive(writer, "#if !defined(GM_ALIGN) && defined(__GNUC__)");
-    writer_directive(writer, "#define GM_ALIGN __attribute__((aligned(64)))");
-    writer_directive(writer, "#elif !defined(GM_ALIGN)");
-    writer_directive(writer, "#define GM_ALIGN");
-    writer_directive(writer, "#endif");
-    writer_blank(writer);
+    print_c_machines(emitter, writer, runs_anywhere);
 }
 
 static void print_c_forms(Emitter *emitter, Writer *writer)
@@ -202,7 +185,7 @@ static void print_c_forms(Emitter *emitter, Writer *writer)
         bool vectors = form->target->lanes > 1;
         if (form->kernels.count != emitter->plan->kernels.count) bug("form %s has %d kernels", form->target->name, form->kernels.count);
         writer_comment(writer, arena_printf(emitter->arena, "---- %s: %s", form->target->name, form->target->help));
-        if (vectors) writer_directive(writer, "#if defined(GM_X86)");
+        if (vectors) writer_directive(writer, "#if defined(%s)", form->target->machine);
         if (vectors) writer_text(writer, vector_hooks(form->target->lanes));
         writer_blank(writer);
         print_c_form(emitter, form, writer);

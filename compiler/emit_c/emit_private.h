@@ -29,7 +29,7 @@ typedef struct {
     const EmitOptions *options;
     const char *prefix;     /* small */
     const char *macro;      /* GMLP_S16 */
-    bool x86;               /* has forms with vectors */
+    unsigned machines;      /* which of the forms' guards stand in the file: bits by machine_bit */
     int alignment;          /* bytes: the largest of the forms */
     bool data_dependent;    /* run returns a status */
     Names names;            /* of the file's scope */
@@ -37,7 +37,7 @@ typedef struct {
     const char **inputs, **outputs;             /* as parameters of run */
     const char **input_macros, **output_macros; /* SMALL_PIXELS */
     const char **statics;   /* one for each plan->statics */
-    enum { USED_BY_SCALARS = 1, USED_BY_VECTORS = 2 } helpers[HELPER_COUNT]; /* which forms call it */
+    unsigned helpers[HELPER_COUNT]; /* the machines (USED_ANYWHERE: all) of the forms that call it */
     bool uses_math;         /* INFINITY or NAN stands in the text */
 } Emitter;
 
@@ -61,10 +61,18 @@ int64_t port_bytes(const Tensor *tensor);                        /* dense */
 int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
 const char *c_float(Emitter *emitter, double number);
 
+/* machine.c: a form with vectors is kept under a macro of its machine (Target.machine). */
+enum { USED_ANYWHERE = 1, MACHINE_X86 = 2, MACHINE_ARM64 = 4 };
+unsigned machine_bit(const Target *target);                      /* USED_ANYWHERE for forms without vectors */
+/* "defined(GM_X86) || defined(GM_ARM64)" */
+const char *machine_condition(const Emitter *emitter, unsigned machines);
+void print_c_machines(const Emitter *emitter, Writer *writer, bool runs_anywhere); /* the macros, includes, GM_ALIGN */
+
 /* helpers.c */
 void helper_use(KernelPrinter *printer, Helper helper);
 void print_c_helpers(const Emitter *emitter, Writer *writer);
 const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
+extern const char hooks_4[];                                     /* hooks_neon.c */
 
 /* kernel.c: element functions and kernels of one form. */
 void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer);

@@ -39,14 +39,14 @@ static const struct {
     {HELPER_SHIFT_LEFT, "SHIFT_LEFT", "static inline int32_t gm_shift_left(int32_t a, int count)\n{\n    return (int32_t)((uint32_t)a << count);\n}\n"},
 };
 
-/* In a file with vector forms the root is SSE2's, so that it needs no library. */
+/* In a file with vector forms the root is an instruction, so that it needs no library. */
 static const char root_plain[] = "static inline float gm_sqrt(float a)\n{\n    return sqrtf(a);\n}\n";
-static const char root_x86[] = "static inline float gm_sqrt(float a)\n{\n#if defined(GM_X86)\n"
-                               "    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(a)));\n#else\n    return sqrtf(a);\n#endif\n}\n";
+static const char root_vectors[] = "static inline float gm_sqrt(float a)\n{\n#if defined(GM_X86)\n"
+                               "    return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(a)));\n#elif defined(GM_ARM64)\n    return vsqrt_f32(vdup_n_f32(a))[0];\n#else\n    return sqrtf(a);\n#endif\n}\n";
 
 void helper_use(KernelPrinter *printer, Helper helper)
 {
-    printer->emitter->helpers[helper] |= printer->form->target->lanes > 1 ? USED_BY_VECTORS : USED_BY_SCALARS;
+    printer->emitter->helpers[helper] |= machine_bit(printer->form->target);
 }
 
 void print_c_helpers(const Emitter *emitter, Writer *writer)
@@ -57,10 +57,10 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
         if (!emitter->helpers[helper]) continue;
         any = true;
         /* Guarded, so that two generated files may stand in one translation unit. */
-        bool vectors = emitter->helpers[helper] == USED_BY_VECTORS;
-        writer_directive(writer, "#if %s!defined(GM_HELPER_%s)", vectors ? "defined(GM_X86) && " : "", helper_table[i].name);
+        const char *machines = emitter->helpers[helper] & USED_ANYWHERE ? "" : machine_condition(emitter, emitter->helpers[helper]);
+        writer_directive(writer, *machines ? "#if (%s) && !defined(GM_HELPER_%s)" : "#if %s!defined(GM_HELPER_%s)", machines, helper_table[i].name);
         writer_directive(writer, "#define GM_HELPER_%s", helper_table[i].name);
-        writer_text(writer, helper == HELPER_SQRT ? (emitter->x86 ? root_x86 : root_plain) : helper_table[i].text);
+        writer_text(writer, helper == HELPER_SQRT ? (emitter->machines ? root_vectors : root_plain) : helper_table[i].text);
         writer_directive(writer, "#endif");
     }
     if (any) writer_blank(writer);
@@ -271,5 +271,6 @@ const char *vector_hooks(int lanes)
 {
     if (lanes == 16) return hooks_16;
     if (lanes == 8) return hooks_8;
+    if (lanes == 4) return hooks_4;
     bug("no hooks for vectors of %d lanes", lanes);
 }

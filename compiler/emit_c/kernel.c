@@ -175,7 +175,7 @@ static void print_store(KernelPrinter *printer, const Statement *statement, Writ
 static void print_array(KernelPrinter *printer, const Statement *statement, Writer *writer)
 {
     const Buffer *buffer = statement->buffer;
-    writer_line(writer, "%s%s %s[%" PRId64 "];", printer->emitter->x86 ? "GM_ALIGN " : "", element_c_type(buffer->type),
+    writer_line(writer, "%s%s %s[%" PRId64 "];", printer->emitter->machines ? "GM_ALIGN " : "", element_c_type(buffer->type),
                 buffer_name(printer, buffer), buffer->count);
 }
 

@@ -225,7 +225,7 @@ void print_c_forms_table(const Emitter *emitter, Writer *writer)
     writer_open(writer, "static const %s_form %s_forms[] =", prefix, prefix);
     for (int f = 0; f < program->forms.count; f++) {
         const LoopForm *form = program->forms.data[f];
-        if (form->target->lanes > 1) writer_directive(writer, "#if defined(GM_X86)");
+        if (form->target->lanes > 1) writer_directive(writer, "#if defined(%s)", form->target->machine);
         writer_brace(writer);
         writer_line(writer, "\"%s\",", form->target->name);
         for (int k = 0; k < kernels; k++) {

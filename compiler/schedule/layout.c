@@ -245,7 +245,7 @@ static bool take_place(Scheduler *s, const Equation *equation, const Slice *slic
         for (int other = 0; other < operand->rank && linear.count; other++)
             if (slice->index[other] == linear.indices[0]) layout.strides[axis] = source->layout.strides[other];
         bool contiguous = axis >= equation->rank - (plan->row_axes ? plan->row_axes : 1) || linear.count == 0;
-        if (plan->contracted && s->family == FAMILY_X86 && !contiguous && layout.strides[axis] % LINE != 0) return false;
+        if (plan->contracted && s->family == FAMILY_VECTOR && !contiguous && layout.strides[axis] % LINE != 0) return false;
     }
     for (int axis = 0; axis < operand->rank; axis++) shift += slice->first[axis] * source->layout.strides[axis] * 4;
     int last = equation->rank - 1;

@@ -27,7 +27,7 @@ Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagno
                    .family = family,
                    .diags = diags,
                    .plan = plan,
-                   .alignment = family == FAMILY_X86 ? 64 : 4};
+                   .alignment = family == FAMILY_VECTOR ? 64 : 4};
     if (options) s.options = *options;
     plan->module = module;
     plan->family = family;

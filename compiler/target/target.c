@@ -8,20 +8,21 @@
 #include <string.h>
 
 const Target target_table[TARGET_COUNT] = {
-#define TARGET(enumerator, name, family, lanes, registers, alignment, attribute, cpu, help)                                                \
-    [enumerator] = {name, family, lanes, registers, alignment, attribute, cpu, help},
+#define TARGET(enumerator, name, family, machine, lanes, registers, alignment, attribute, cpu, help)                                       \
+    [enumerator] = {name, family, machine, lanes, registers, alignment, attribute, cpu, help},
 #include "target/targets.def"
 };
 
-/* `all` comes last: the scalar form over x86 panels is what a processor without AVX2 runs. */
+/* The scalar form comes last: over the panels of the others it is what a processor without their vectors runs. */
 bool target_set_find(const char *name, TargetSet *set)
 {
     memset(set, 0, sizeof *set);
     if (strcmp(name, "all") == 0) {
         set->name = "all";
-        set->family = FAMILY_X86;
+        set->family = FAMILY_VECTOR;
         set->forms[set->count++] = &target_table[TARGET_AVX512];
         set->forms[set->count++] = &target_table[TARGET_AVX2];
+        set->forms[set->count++] = &target_table[TARGET_NEON];
         set->forms[set->count++] = &target_table[TARGET_SCALAR];
         return true;
     }
@@ -48,7 +49,7 @@ int family_panel_columns(Family family)
     switch (family) {
     case FAMILY_SCALAR:
         return 8;
-    case FAMILY_X86:
+    case FAMILY_VECTOR:
         return 32;
     }
     bug("family_panel_columns: no family %d", (int)family);
@@ -59,8 +60,8 @@ const char *family_name(Family family)
     switch (family) {
     case FAMILY_SCALAR:
         return "scalar";
-    case FAMILY_X86:
-        return "x86";
+    case FAMILY_VECTOR:
+        return "vector";
     }
     bug("family_name: no family %d", (int)family);
 }
@@ -84,12 +85,15 @@ static bool feature_runs(const char *name, size_t length)
 #else
 static bool feature_runs(const char *name, size_t length)
 {
+#if defined(__aarch64__) && defined(__ARM_NEON)
+    if (length == strlen("asimd") && strncmp(name, "asimd", length) == 0) return true;
+#endif
     (void)name, (void)length;
     return false;
 }
 #endif
 
-static bool target_runs(const Target *target)
+bool target_runs(const Target *target)
 {
     for (const char *feature = target->cpu; *feature;) {
         size_t length = strcspn(feature, ",");

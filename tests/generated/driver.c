@@ -149,6 +149,7 @@ int main(int argc, char **argv)
     }
     check_form(&host, "avx512");
     check_form(&host, "avx2");
+    check_form(&host, "neon");
     check_form(&host, "scalar");
     for (int i = 0; i < model->input_count; i++) free(host.in[i] - GUARD);
     for (int i = 0; i < model->output_count; i++) free(host.out[i] - GUARD), free(host.first[i] - GUARD);

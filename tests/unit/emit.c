@@ -31,7 +31,7 @@ static Pipeline emit_text(Arena *arena, const char *name, const char *targets, W
                            .incbin_path = arena_printf(arena, "%s/%s.gmw", directory, name), .blob = blob, .blob_size = size};
     const char *error = NULL;
     assert_true(file_write(options.incbin_path, blob, size, &error));
-    Pipeline pipeline = {.source = text_new(arena), .header = text_new(arena)};
+    Pipeline pipeline = {.targets = m->program->targets, .source = text_new(arena), .header = text_new(arena)};
     emit_c(m->program, &options, &pipeline.source, &pipeline.header);
     free(blob);
     return pipeline;

@@ -123,9 +123,9 @@ static const char *const models[] = {
 static void test_models(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"all", "scalar", "avx2", "avx512"};
+    static const char *const targets[] = {"all", "scalar", "avx2", "avx512", "neon"};
     for (size_t m = 0; m < sizeof models / sizeof models[0]; m++)
-        for (int t = 0; t < 4; t++) assert_true(check_model(models[m], targets[t]) > 0);
+        for (int t = 0; t < 5; t++) assert_true(check_model(models[m], targets[t]) > 0);
 }
 
 /* Equations straight from the language, executed and evaluated, larger than one run of lanes and with every kind of read. */

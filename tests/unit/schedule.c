@@ -195,15 +195,15 @@ static Plan *check(Family family, bool keep_all)
     return plan;
 }
 
-/* Builds afresh for every family and mode, since scheduling rewrites the module. Returns the plan for x86. */
+/* Builds afresh for every family and mode, since scheduling rewrites the module. Returns the plan for vectors. */
 static Plan *check_all(void (*build)(void))
 {
     build();
     check(FAMILY_SCALAR, false);
     build();
-    check(FAMILY_X86, true);
+    check(FAMILY_VECTOR, true);
     build();
-    return check(FAMILY_X86, false);
+    return check(FAMILY_VECTOR, false);
 }
 
 static int count_loops(const Plan *plan, int64_t *turns)
