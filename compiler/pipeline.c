@@ -1,6 +1,9 @@
 /* The pipeline. Each line is one function from one data structure to the next. */
 #include "pipeline.h"
 
+#if defined(GMLPC_LLVM)
+#include "emit_llvm/emit_llvm.h"
+#endif
 #include "equation/print.h"
 #include "equation/verify.h"
 #include "passes/passes.h"
@@ -45,7 +48,7 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     pipeline->loops = lower(pipeline->plan, &pipeline->targets, diags);        /* plan        → loops     */
     if (!pipeline->loops) return false;
     loop_verify(pipeline->loops);
-    if (request->stop <= STAGE_LOOPS) return true;
+    if (request->stop <= STAGE_LOOPS || request->stop == STAGE_LLVM) return true;
 
     bug_set_pass("emit_c");
     EmitOptions options = request->emit;
@@ -56,6 +59,16 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     emit_c(pipeline->loops, &options, &pipeline->source, &pipeline->header);   /* loops       → C         */
     bug_set_pass(NULL);
     return diags->error_count == 0;
+}
+
+bool stage_built(Stage stage)
+{
+#if defined(GMLPC_LLVM)
+    (void)stage;
+    return true;
+#else
+    return stage != STAGE_LLVM;
+#endif
 }
 
 bool stage_find(const char *word, Stage *stage, const char **last_pass)
@@ -93,6 +106,11 @@ void pipeline_print(const Pipeline *pipeline, Stage stage, Text *out)
         break;
     case STAGE_C:
         text_add(out, text_string(&pipeline->source));
+        break;
+    case STAGE_LLVM:
+#if defined(GMLPC_LLVM)
+        llvm_print(pipeline->loops, out);
+#endif
         break;
     case STAGE_COUNT:
         break;

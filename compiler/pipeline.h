@@ -38,6 +38,8 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
 
 /* "schedule" → STAGE_SCHEDULE; "after:fuse" → STAGE_PASSES with *last_pass = "fuse". */
 bool stage_find(const char *word, Stage *stage, const char **last_pass);
+/* False for a stage that this gmlpc was built without (STAGE_LLVM). */
+bool stage_built(Stage stage);
 /* What --emit=STAGE prints of a finished pipeline. */
 void pipeline_print(const Pipeline *pipeline, Stage stage, Text *out);
 

@@ -5,8 +5,9 @@ _gmlpc() {
     COMPREPLY=()
     case $previous in
     --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512 neon" -- "$current"); return ;;
+    --backend) mapfile -t COMPREPLY < <(compgen -W "llvm c" -- "$current"); return ;;
     --weights-mode) mapfile -t COMPREPLY < <(compgen -W "file incbin inline" -- "$current"); return ;;
-    --emit) mapfile -t COMPREPLY < <(compgen -W "ast equations passes schedule loops c" -- "$current"); return ;;
+    --emit) mapfile -t COMPREPLY < <(compgen -W "ast equations passes schedule loops c llvm" -- "$current"); return ;;
     --weights | -w) mapfile -t COMPREPLY < <(compgen -f -X '!*.@(safetensors|npz|json)' -- "$current"; compgen -d -- "$current"); return ;;
     explain) mapfile -t COMPREPLY < <(compgen -W "$(gmlpc explain 2>/dev/null | grep -o 'GM[0-9]*')" -- "$current"); return ;;
     esac

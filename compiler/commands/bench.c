@@ -38,6 +38,7 @@ int command_bench(int argc, char **argv)
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
+        BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
         {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
         {"seconds", 0, OPTION_REAL, &o.seconds, "S", "how long to measure (default 3)"},
@@ -50,10 +51,12 @@ int command_bench(int argc, char **argv)
     if (code < 0 && (o.threads < 1 || o.threads > 256)) code = wrong_call("bench", "--threads is 1 to 256, not %ld", o.threads);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
-        PipelineRequest request = {.target = o.model.target, .stop = STAGE_C};
+        Backend backend;
+        bool found = backend_find(o.model.backend, &backend, diags);
+        PipelineRequest request = {.target = o.model.target, .stop = backend_stage(backend)};
         request.model = model_request(arena, &o.model, files.data[0]);
         Timing timing;
-        bool done = benchmark(arena, &request, &o.weights, o.seconds, o.threads, &timing, diags);
+        bool done = found && benchmark(arena, &request, &o.weights, o.seconds, o.threads, &timing, diags);
         code = report(diags);
         if (done) print_timing(o.model.model ? o.model.model : files.data[0], &o, &timing);
     }

@@ -2,7 +2,7 @@
 #include "commands/benchmark.h"
 
 #include "commands/inputs.h"
-#include "commands/jit_cc.h"
+#include "commands/compiled.h"
 #include "commands/peak.h"
 #include "emit_c/blob.h"
 #include "gm_pool.h"
@@ -65,7 +65,7 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
     if (!counted || !counted->module || !pipeline_run(arena, request, &pipeline, diags)) return false;
     WeightValues *values = weights && weights->path ? weights_load(arena, pipeline.model, weights, diags) : weights_random(arena, pipeline.module, 1);
     unsigned char *payload = values ? weights_pack(pipeline.plan, values, diags) : NULL;
-    if (!payload || !compiled_load(arena, &pipeline, &compiled, diags)) {
+    if (!payload || !compiled_load(arena, &pipeline, backend_of(request->stop), &compiled, diags)) {
         free(payload);
         return false;
     }

@@ -3,7 +3,7 @@
 #define GM_COMMANDS_BENCHMARK_H
 
 #include "equation/count.h"
-#include "pipeline.h"
+#include "commands/compiled.h"
 #include "weights/weights.h"
 
 typedef struct {
@@ -16,7 +16,7 @@ typedef struct {
     int64_t arena_bytes, weight_bytes;
 } Timing;
 
-/* Compiles, loads and runs the model for about `seconds`. False after a diagnostic. A weights path of NULL means random values. */
+/* The request stops at its back end's stage. Compiles, loads and runs the model for about `seconds`. False after a diagnostic. A weights path of NULL means random values. */
 bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest *weights, double seconds, long threads, Timing *timing, Diagnostics *diags);
 
 #endif

@@ -103,7 +103,7 @@ int command_compile(int argc, char **argv)
         {"output", 'o', OPTION_TEXT, &o.output, "FILE.c", "the C file; its header and weights go beside it"},
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
-        {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c"},
+        {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c, llvm"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
         BIND_OPTIONS(o.weights),
         {"weights-mode", 0, OPTION_TEXT, &o.weights_mode, "MODE", "file (default), incbin or inline"},
@@ -124,9 +124,10 @@ int command_compile(int argc, char **argv)
         if (!o.emit) {
             compile(arena, &request, &o, diags);
         } else if (stage_find(o.emit, &request.stop, &request.last_pass)) {
-            print_stage(arena, &request, &o, diags);
+            if (stage_built(request.stop)) print_stage(arena, &request, &o, diags);
+            else diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc was built without LLVM"), "--emit=loops shows the same code one stage earlier");
         } else {
-            diag_help(diag_error(diags, GM172, (Place){0}, "there is no stage \"%s\"", o.emit), "stages are ast, equations, passes, after:PASS, schedule, loops and c");
+            diag_help(diag_error(diags, GM172, (Place){0}, "there is no stage \"%s\"", o.emit), "stages are ast, equations, passes, after:PASS, schedule, loops, c and llvm");
         }
         code = report(diags);
     }

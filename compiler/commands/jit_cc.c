@@ -210,7 +210,7 @@ static bool compile(Job *job)
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
-static bool load(const Job *job, CompiledModel *compiled)
+static bool load(const Job *job, LoadedLibrary *compiled)
 {
     struct stat about;
     if (stat(job->library, &about) != 0 || about.st_uid != geteuid()) return false;
@@ -223,25 +223,13 @@ static bool load(const Job *job, CompiledModel *compiled)
     }
     const gm_model *(*table)(void);
     memcpy(&table, &symbol, sizeof table); /* a data pointer that POSIX promises to be a function's */
-    *compiled = (CompiledModel){.model = table(), .handle = handle, .library = job->library};
+    *compiled = (LoadedLibrary){.model = table(), .handle = handle, .library = job->library};
     return true;
 }
 
-/* What another machine runs would compile to nothing here. */
-static bool some_form_runs(const TargetSet *targets, Diagnostics *diags)
+bool library_load(Arena *arena, const Pipeline *pipeline, LoadedLibrary *compiled, Diagnostics *diags)
 {
-    for (int i = 0; i < targets->count; i++)
-        if (target_runs(targets->forms[i])) return true;
-    Diagnostic *diag = diag_error(diags, GM174, (Place){0}, "this machine can't run code for target %s, which needs %s", targets->name,
-                                  targets->forms[0]->help);
-    diag_help(diag, "compile the generated file for such a machine and try it there (gmlpc pack --selftest stores what it must say); here, use --target all");
-    return false;
-}
-
-bool compiled_load(Arena *arena, const Pipeline *pipeline, CompiledModel *compiled, Diagnostics *diags)
-{
-    *compiled = (CompiledModel){0};
-    if (!some_form_runs(&pipeline->targets, diags)) return false;
+    *compiled = (LoadedLibrary){0};
     Job job;
     job_start(&job, arena, pipeline, diags);
     if (!find_directory(&job)) return false;
@@ -254,9 +242,9 @@ bool compiled_load(Arena *arena, const Pipeline *pipeline, CompiledModel *compil
     return false;
 }
 
-void compiled_unload(CompiledModel *compiled)
+void library_unload(LoadedLibrary *compiled)
 {
     if (!compiled->model) return;
     dlclose(compiled->handle);
-    *compiled = (CompiledModel){0};
+    *compiled = (LoadedLibrary){0};
 }

@@ -10,9 +10,9 @@ typedef struct {
     const gm_model *model;
     void *handle;          /* of dlopen */
     const char *library;   /* path of the shared object */
-} CompiledModel;
+} LoadedLibrary;
 
-bool compiled_load(Arena *arena, const Pipeline *pipeline, CompiledModel *compiled, Diagnostics *diags);
-void compiled_unload(CompiledModel *compiled); /* NULL model: nothing */
+bool library_load(Arena *arena, const Pipeline *pipeline, LoadedLibrary *library, Diagnostics *diags);
+void library_unload(LoadedLibrary *library); /* NULL model: nothing */
 
 #endif

@@ -27,6 +27,7 @@ typedef struct {
     const char *model;    /* --model */
     Words sets;           /* --set */
     const char *target;   /* --target */
+    const char *backend;  /* --backend */
 } ModelOptions;
 #define MODEL_OPTIONS(o)                                                                                                        \
     {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
@@ -38,5 +39,7 @@ ModelRequest model_request(Arena *arena, const ModelOptions *options, const char
     {"bind", 0, OPTION_TEXT, &(w).bind, "NAME", "the bind declaration that fits the checkpoint"},                               \
     {"strict", 0, OPTION_FLAG, &(w).strict, NULL, "tensors that the model lacks are errors"}
 #define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2, avx512 or neon"}
+
+#define BACKEND_OPTION(o) {"backend", 0, OPTION_TEXT, &(o).backend, "B", "who compiles: llvm (default where built in) or c (the C compiler)"}
 
 #endif

@@ -2,7 +2,7 @@
 #include "commands/commands.h"
 #include "commands/input_files.h"
 #include "commands/inputs.h"
-#include "commands/jit_cc.h"
+#include "commands/compiled.h"
 #include "commands/options.h"
 #include "commands/output_files.h"
 #include "commands/report.h"
@@ -36,6 +36,7 @@ typedef struct {
     InputArrays inputs;
     unsigned char **outputs;  /* by output, all samples */
     int64_t *output_bytes;    /* of one sample */
+    Backend backend;
 } RunState;
 
 /* --- progress ----------------------------------------------------------------------------------------------------- */
@@ -139,7 +140,7 @@ static bool run_compiled(RunState *state)
 {
     CompiledModel compiled;
     progress("compiling", 0, 0);
-    if (!compiled_load(state->arena, &state->pipeline, &compiled, state->diags)) return false;
+    if (!compiled_load(state->arena, &state->pipeline, state->backend, &compiled, state->diags)) return false;
     progress("compiling", 1, 1);
     bool good = false;
     if (state->options->gmw) {
@@ -267,7 +268,8 @@ static void show(RunState *state)
 static void run(RunState *state, const char *path)
 {
     const RunOptions *o = state->options;
-    PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->reference ? STAGE_EQUATIONS : STAGE_C};
+    if (!backend_find(o->model.backend, &state->backend, state->diags)) return;
+    PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->reference ? STAGE_EQUATIONS : backend_stage(state->backend)};
     request.model = model_request(state->arena, &o->model, path);
     if (!pipeline_run(state->arena, &request, &state->pipeline, state->diags)) return;
     state->module = state->pipeline.module;
@@ -300,6 +302,7 @@ int command_run(int argc, char **argv)
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
+        BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
         BIND_OPTIONS(o.weights),
         {"gmw", 0, OPTION_TEXT, &o.gmw, "FILE", "packed weights instead of a checkpoint"},

@@ -3,7 +3,7 @@
 #include "commands/verification.h"
 
 #include "commands/inputs.h"
-#include "commands/jit_cc.h"
+#include "commands/compiled.h"
 #include "commands/sample.h"
 #include "emit_c/blob.h"
 #include "equation/count.h"
@@ -78,13 +78,13 @@ static WeightValues *transfer(Verification *v, const Module *to)
 
 static bool build(Verification *v, Build *build, bool keep_all)
 {
-    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .plan = {.keep_all = keep_all}, .stop = STAGE_C};
+    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .plan = {.keep_all = keep_all}, .stop = backend_stage(v->request->backend)};
     if (!pipeline_run(v->arena, &request, &build->pipeline, v->diags)) return false;
     build->values = transfer(v, build->pipeline.module);
     build->payload = weights_pack(build->pipeline.plan, build->values, v->diags);
     if (!build->payload) return false;
     build->image = blob_build(build->pipeline.plan, build->payload, NULL, 0, &build->image_size);
-    if (!compiled_load(v->arena, &build->pipeline, &build->compiled, v->diags)) return false;
+    if (!compiled_load(v->arena, &build->pipeline, v->request->backend, &build->compiled, v->diags)) return false;
     const gm_model *model = build->compiled.model;
     build->weights = arena_alloc(v->arena, model->weights_bytes);
     int status = model->bind(build->weights, build->image, build->image_size);

@@ -3,12 +3,13 @@
 #ifndef GM_COMMANDS_VERIFICATION_H
 #define GM_COMMANDS_VERIFICATION_H
 
-#include "pipeline.h"
+#include "commands/compiled.h"
 #include "weights/weights.h"
 
 typedef struct {
     ModelRequest model;
     const char *target;    /* NULL: all */
+    Backend backend;
     WeightRequest weights; /* path NULL: random values */
     uint64_t seed;
     bool each;             /* a row for every materialised tensor, from its kernel's own inputs */

@@ -48,6 +48,7 @@ int command_verify(int argc, char **argv)
     const Option rows[] = {
         MODEL_OPTIONS(o),
         TARGET_OPTION(o),
+        BACKEND_OPTION(o),
         {"weights", 'w', OPTION_TEXT, &request.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
         BIND_OPTIONS(request.weights),
         {"each", 0, OPTION_FLAG, &request.each, NULL, "name every materialised tensor, computed from its kernel's own inputs"},
@@ -63,7 +64,7 @@ int command_verify(int argc, char **argv)
         request.seed = (uint64_t)seed;
         request.target = o.target;
         request.model = model_request(arena, &o, files.data[0]);
-        bool done = verify_model(arena, &request, &result, diags);
+        bool done = backend_find(o.backend, &request.backend, diags) && verify_model(arena, &request, &result, diags);
         code = report(diags);
         if (done) {
             print_result(&result, request.each);

@@ -20,6 +20,9 @@ uint64_t plan_layout_hash(const Plan *plan);
 /* The whole image, malloc'ed (free it): header, payload, self-test (may be NULL, 0). */
 unsigned char *blob_build(const Plan *plan, const unsigned char *payload, const unsigned char *selftest, size_t selftest_bytes, size_t *size);
 
+int64_t port_bytes(const Tensor *tensor);                     /* of the caller's dense array */
+int64_t selftest_memory(const Module *module, int alignment); /* what the self-test needs behind the arena: every port, aligned */
+
 /* The self-test that a weight file may carry: the generated selftest() runs the model on these inputs and compares.
  * Fills one input with its seeded values (f32 in [-1, 1), integers in the range of what they index). */
 void selftest_input(const Module *module, int input, uint64_t seed, double *values);

@@ -57,8 +57,6 @@ typedef struct {
 } KernelPrinter;
 
 const char *element_c_type(ElementType type);                    /* "float" */
-int64_t port_bytes(const Tensor *tensor);                        /* dense */
-int64_t selftest_memory(const Module *module, int alignment);    /* inputs and outputs, each aligned */
 const char *c_float(Emitter *emitter, double number);
 
 /* machine.c: a form with vectors is kept under a macro of its machine (Target.machine). */

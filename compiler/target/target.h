@@ -37,5 +37,7 @@ const char *family_name(Family family);
 bool target_runs(const Target *target);
 /* The best set of one form that this machine runs ("avx512"), for run, verify and bench. */
 const char *target_native(void);
+/* Whether this processor and its operating system run the form. */
+bool target_runs(const Target *target);
 
 #endif

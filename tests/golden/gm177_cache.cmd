@@ -1,2 +1,2 @@
 model m.gm 'model m() { input x[2]  param w[3, 2]  param b[3] ~ zeros  output y[i] = sum[j](w[i, j] * x[j]) + b[i] }'
-mkdir cache && chmod 777 cache && $GMLPC verify m.gm
+mkdir cache && chmod 777 cache && $GMLPC verify m.gm --backend c

@@ -1,7 +1,7 @@
 /* Our results against other people's implementations: every case of this folder (see generate/common.py) on the reference evaluator and
  * on each compiled form that this processor runs.
  * In: the folder, and names of cases or none for all.  Out: a line a case, and "N passed, N failed". */
-#include "commands/jit_cc.h"
+#include "commands/compiled.h"
 #include "commands/verification.h"
 #include "emit_c/blob.h"
 #include "equation/evaluate.h"
@@ -217,6 +217,24 @@ static void run_form(Case *c, const gm_model *model, void *weights, const Module
     judge(c, form, worst_error(c, module, wide));
 }
 
+static void run_backend(Case *c, const Pipeline *pipeline, Backend backend, const unsigned char *image, size_t size)
+{
+    CompiledModel compiled;
+    if (!compiled_load(c->arena, pipeline, backend, &compiled, c->diags)) {
+        fail(c, "it does not build");
+        return;
+    }
+    void *bound = arena_alloc(c->arena, compiled.model->weights_bytes);
+    int status = compiled.model->bind(bound, image, size);
+    if (status != GM_OK) fail(c, gm_status_text(status));
+    for (int f = 0; f < FORMS && status == GM_OK; f++) {
+        const char *name = backend == BACKEND_LLVM ? arena_printf(c->arena, "%s, LLVM", forms[f]) : forms[f];
+        if (compiled.model->choose_form(bound, forms[f]) != GM_OK) form_skipped[f] = true;
+        else run_form(c, compiled.model, bound, pipeline->module, name);
+    }
+    compiled_unload(&compiled);
+}
+
 static void run_compiled(Case *c)
 {
     PipelineRequest request = {.model = c->model, .target = "all", .stop = STAGE_C};
@@ -238,23 +256,11 @@ static void run_compiled(Case *c)
     }
     (void)weights;
     size_t size;
-    CompiledModel compiled;
     unsigned char *payload = weights_pack(pipeline.plan, &moved, c->diags);
     unsigned char *image = payload ? blob_build(pipeline.plan, payload, NULL, 0, &size) : NULL;
-    if (!image || !compiled_load(c->arena, &pipeline, &compiled, c->diags)) {
-        fail(c, "it does not build");
-        free(image);
-        free(payload);
-        return;
-    }
-    void *bound = arena_alloc(c->arena, compiled.model->weights_bytes);
-    int status = compiled.model->bind(bound, image, size);
-    if (status != GM_OK) fail(c, gm_status_text(status));
-    for (int f = 0; f < FORMS && status == GM_OK; f++) {
-        if (compiled.model->choose_form(bound, forms[f]) != GM_OK) form_skipped[f] = true;
-        else run_form(c, compiled.model, bound, pipeline.module, forms[f]);
-    }
-    compiled_unload(&compiled);
+    if (!image) fail(c, "it does not pack");
+    if (image) run_backend(c, &pipeline, BACKEND_C, image, size);
+    if (image && stage_built(STAGE_LLVM)) run_backend(c, &pipeline, BACKEND_LLVM, image, size);
     free(image);
     free(payload);
 }

@@ -36,6 +36,8 @@ static int child(const char *text, const char *target, uint64_t seed, int verify
     bool done;
     if (verify) {
         done = verify_model(arena, &request, &result, diags);
+        request.backend = BACKEND_LLVM;
+        if (done && result.passed && stage_built(STAGE_LLVM)) done = verify_model(arena, &request, &result, diags);
     } else {
         Pipeline pipeline;
         PipelineRequest compile = {.model = request.model, .target = target, .stop = STAGE_C};

@@ -1,7 +1,7 @@
 /* The C back end on a model put together by hand: the text, what compilers say to it, what it computes, and what bind refuses. */
 #include "emit_model.h"
 
-#include "commands/jit_cc.h"
+#include "commands/compiled.h"
 #include "emit_c/emit_private.h"
 #include "gm_map.h"
 #include "gm_pool.h"
@@ -188,7 +188,7 @@ static Loaded *load(const char *targets)
     Pipeline pipeline = emit_text(arena, "hand", targets, WEIGHTS_FILE);
     l->m = emit_model(arena, "hand", targets);
     Diagnostics *diags = diagnostics_new(arena);
-    if (!compiled_load(arena, &pipeline, &l->compiled, diags)) {
+    if (!compiled_load(arena, &pipeline, BACKEND_C, &l->compiled, diags)) {
         Text text = text_new(arena);
         diagnostics_print(diags, &text, false);
         fail_msg("%s", text_string(&text));
@@ -612,7 +612,7 @@ static bool load_with(Arena *arena, const char *compiler, DiagnosticCode *code)
     Diagnostics *diags = diagnostics_new(arena);
     CompiledModel compiled;
     setenv("CC", compiler, 1);
-    bool loaded = compiled_load(arena, &pipeline, &compiled, diags);
+    bool loaded = compiled_load(arena, &pipeline, BACKEND_C, &compiled, diags);
     unsetenv("CC");
     assert_int_equal(loaded, diags->error_count == 0);
     Text text = text_new(arena);

@@ -1,0 +1,75 @@
+/* The choice between the back ends that run a model at once. */
+#include "commands/compiled.h"
+
+#if defined(GMLPC_LLVM)
+#include "emit_llvm/emit_llvm.h"
+#endif
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(GMLPC_LLVM)
+static const Backend default_backend = BACKEND_LLVM;
+#else
+static const Backend default_backend = BACKEND_C;
+#endif
+
+bool backend_find(const char *word, Backend *backend, Diagnostics *diags)
+{
+    *backend = default_backend;
+    if (!word) word = getenv("GMLPC_BACKEND");
+    if (!word || !*word) return true;
+    bool llvm = strcmp(word, "llvm") == 0;
+    *backend = llvm ? BACKEND_LLVM : BACKEND_C;
+    if (strcmp(word, "c") == 0 || (llvm && default_backend == BACKEND_LLVM)) return true;
+    if (llvm) diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc was built without LLVM"), "--backend c compiles with the C compiler");
+    else diag_help(diag_error(diags, GM178, (Place){0}, "there is no back end \"%s\"", word), "the back ends are llvm and c");
+    return false;
+}
+
+Stage backend_stage(Backend backend)
+{
+    return backend == BACKEND_LLVM ? STAGE_LOOPS : STAGE_C;
+}
+
+Backend backend_of(Stage stage)
+{
+    return stage == STAGE_LOOPS ? BACKEND_LLVM : BACKEND_C;
+}
+
+/* What another machine runs would compile to nothing here. */
+static bool some_form_runs(const TargetSet *targets, Diagnostics *diags)
+{
+    for (int i = 0; i < targets->count; i++)
+        if (target_runs(targets->forms[i])) return true;
+    Diagnostic *diag = diag_error(diags, GM174, (Place){0}, "this machine can't run code for target %s, which needs %s", targets->name,
+                                  targets->forms[0]->help);
+    diag_help(diag, "compile the generated file for such a machine and try it there (gmlpc pack --selftest stores what it must say); here, use --target all");
+    return false;
+}
+
+bool compiled_load(Arena *arena, const Pipeline *pipeline, Backend backend, CompiledModel *compiled, Diagnostics *diags)
+{
+    *compiled = (CompiledModel){0};
+    if (!some_form_runs(&pipeline->targets, diags)) return false;
+#if defined(GMLPC_LLVM)
+    if (backend == BACKEND_LLVM) {
+        compiled->llvm = llvm_compile(pipeline->loops, diags);
+        compiled->model = compiled->llvm ? llvm_table(compiled->llvm) : NULL;
+        return compiled->llvm != NULL;
+    }
+#endif
+    (void)backend;
+    bool loaded = library_load(arena, pipeline, &compiled->library, diags);
+    compiled->model = compiled->library.model;
+    return loaded;
+}
+
+void compiled_unload(CompiledModel *compiled)
+{
+#if defined(GMLPC_LLVM)
+    llvm_free(compiled->llvm);
+#endif
+    library_unload(&compiled->library);
+    *compiled = (CompiledModel){0};
+}
