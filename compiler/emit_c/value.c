@@ -171,6 +171,10 @@ static Printed product(KernelPrinter *printer, const Value *value)
 static Printed fused(KernelPrinter *printer, const Value *value)
 {
     const Value *a = value->operands[0], *b = value->operands[1], *c = value->operands[2];
+    bool spread = printer->form->target->spreads && a->op == OP_SPLAT && a->operands[0]->op == OP_LOAD && a->operands[0]->buffer->type == TYPE_F32;
+    if (is_vector(printer, value->type) && spread)
+        return atom(arena_printf(printer->emitter->arena, "gm_v%d_fma_spread(%s, %s, %s)", lanes(printer), address(printer, a->operands[0]),
+                                 value_text(printer, b), value_text(printer, c)));
     if (is_vector(printer, value->type)) return hook(printer, 'v', "fma", a, b, c);
     if (printer->form->target->lanes > 1)
         return call(printer, arena_printf(printer->emitter->arena, "gm_v%d_fma1", printer->form->target->lanes), a, b, c);

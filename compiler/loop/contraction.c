@@ -12,36 +12,6 @@
 #include "support/bug.h"
 
 /* --- geometry ------------------------------------------------------------------------------------------------------ */
-/* The most rows of a tile of `width` vectors: accumulators, one register a column vector, one for a row's scalar. */
-static int most_rows(const Target *target, int width)
-{
-    static const int wide[] = {0, 14, 14, 9, 6, 5, 4, 3, 2}, narrow[] = {0, 12, 6, 3, 2, 1, 1, 1, 1}, plain[] = {0, 6, 4, 3, 3, 1, 1, 1, 1};
-    return (target->registers >= 32 ? wide : target->lanes > 1 ? narrow : plain)[width];
-}
-
-/* Vectors of a tile: many accumulators hide the latency of multiply-adds, and each load should feed several of them. Few rows take
- * more vectors. */
-static int choose_width(const Target *target, int64_t rows, int64_t vectors)
-{
-    int width = 4;
-    if (target->registers >= 32) {
-        width = rows >= 3 ? 4 : 8;
-        if (rows >= 5 && vectors % 4 != 0 && vectors < 8) width = vectors % 2 == 0 ? 2 : vectors == 3 ? 3 : 4;
-    } else if (target->lanes > 1)
-        width = rows >= 4 ? 2 : rows == 3 ? 3 : rows == 2 ? 4 : 8;
-    while (width > vectors) width = width > 4 ? 4 : width > 2 ? 2 : 1;
-    return width;
-}
-
-Cut cut_rows(const Target *target, int64_t rows, int width)
-{
-    int most = most_rows(target, width);
-    Cut cut = {.tiles = (rows + most - 1) / most};
-    cut.height = (int)((rows + cut.tiles - 1) / cut.tiles);
-    cut.tall = rows - cut.tiles * (cut.height - 1);
-    return cut;
-}
-
 static const Index *longest(Index *const *indices, int count)
 {
     const Index *best = count ? indices[count - 1] : NULL;
@@ -74,9 +44,7 @@ static void choose_geometry(Lowering *l, Tiling *t)
     t->column = c->n[c->n_count - 1];
     t->rows = t->row ? t->row->extent : 1;
     t->columns = t->column->extent;
-    int64_t vectors = (t->columns + lanes - 1) / lanes;
-    t->width = choose_width(l->target, t->rows, vectors);
-    if (c->panels && t->width == 3 && vectors > 3) t->width = 2; /* three vectors don't divide a panel */
+    t->width = choose_width(l->target, t->rows, t->columns, contraction_steps(c), c->panels ? t->panel : 0);
     choose_copy(l, t);
     t->cut = cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;

@@ -5,8 +5,6 @@
 #include "equation/index.h"
 #include "support/bug.h"
 
-enum { MOST_HEIGHT = 16, MOST_WIDTH = 8 };
-
 typedef struct {
     Variable *accumulators[MOST_HEIGHT][MOST_WIDTH];
     Value *sums[MOST_HEIGHT][MOST_WIDTH];
@@ -133,7 +131,7 @@ void tile_columns(Lowering *l, Tile *tile)
 /* --- prefetching --------------------------------------------------------------------------------------------------- */
 enum { WORTH_PREFETCHING = 16, LINE_BYTES = 64, LINE_FLOATS = 16 };
 
-static int64_t reduction_count(const Contraction *c)
+int64_t contraction_steps(const Contraction *c)
 {
     int64_t count = 1;
     for (int k = 0; k < c->k_count; k++) count *= c->k[k]->extent;
@@ -153,7 +151,7 @@ static void prefetch_result(Lowering *l, const Tile *tile)
     const Tiling *t = tile->tiling;
     const Equation *equation = l->equation;
     const Access *access = find_access(l, equation->result);
-    if (l->target->lanes == 1 || reduction_count(t->contraction) < WORTH_PREFETCHING) return;
+    if (l->target->lanes == 1 || contraction_steps(t->contraction) < WORTH_PREFETCHING) return;
     for (int r = 0; r < tile->height; r++) {
         scope_push(l, NULL);
         if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
@@ -253,11 +251,13 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
         vectors[v] = build_let(build, arena_printf(l->arena, "b_%d", v),
                                build_load_vector(build, column_buffer, address_value(l, &address), part));
     }
+    int spread = spread_rows(l->target, tile->height, tile->width);
     for (int r = 0; r < tile->height; r++) {
         Address address = *rows;
         address.constant += r * row_stride;
         Value *scalar = build_splat(build, build_load(build, row_buffer, address_value(l, &address)));
-        if (tile->width > 1) scalar = build_let(build, arena_printf(l->arena, "a_%d", r), scalar);
+        bool operand = r * spread / tile->height != (r + 1) * spread / tile->height; /* evenly among the others */
+        if (tile->width > 1 && !operand) scalar = build_let(build, arena_printf(l->arena, "a_%d", r), scalar);
         for (int v = 0; v < tile->width; v++) {
             Variable *accumulator = registers->accumulators[r][v];
             build_set(build, accumulator, build_op(build, OP_FMA, scalar, vectors[v], build_variable(build, accumulator)));

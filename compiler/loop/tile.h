@@ -11,6 +11,13 @@ typedef struct {
 } Cut;
 Cut cut_rows(const Target *target, int64_t rows, int width);
 
+/* --- geometry.c ---------------------------------------------------------------------------------------------------- */
+enum { MOST_HEIGHT = 16, MOST_WIDTH = 8 };
+/* Vectors of a tile; panel: columns of a packed panel, 0: the columns are not packed. */
+int choose_width(const Target *target, int64_t rows, int64_t columns, int64_t steps, int panel);
+/* The rows of a tile whose scalars are memory operands of their multiply-adds; the others are spread into a register first. */
+int spread_rows(const Target *target, int height, int width);
+
 /* How a contraction is cut into tiles. */
 typedef struct {
     const Contraction *contraction;
@@ -44,6 +51,7 @@ typedef struct {
 } Reduced;
 /* The loops of the reduction, outermost first. */
 int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps);
+int64_t contraction_steps(const Contraction *c); /* all of them */
 
 /* In the scope of the column block: the address of its columns, and their copy. */
 void tile_columns(Lowering *l, Tile *tile);

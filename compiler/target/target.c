@@ -8,8 +8,8 @@
 #include <string.h>
 
 const Target target_table[TARGET_COUNT] = {
-#define TARGET(enumerator, name, family, machine, lanes, registers, alignment, attribute, cpu, help)                                       \
-    [enumerator] = {name, family, machine, lanes, registers, alignment, attribute, cpu, help},
+#define TARGET(enumerator, name, family, machine, lanes, registers, spreads, alignment, attribute, cpu, help)                              \
+    [enumerator] = {name, family, machine, lanes, registers, spreads, alignment, attribute, cpu, help},
 #include "target/targets.def"
 };
 

@@ -15,7 +15,9 @@ typedef struct {
     const char *name;
     Family family;
     const char *machine;
-    int lanes, registers, alignment;
+    int lanes, registers;
+    bool spreads;
+    int alignment;
     const char *attribute, *cpu, *help;
 } Target;
 extern const Target target_table[TARGET_COUNT];
