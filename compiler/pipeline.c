@@ -4,6 +4,7 @@
 #if defined(GMLPC_LLVM)
 #include "emit_llvm/emit_llvm.h"
 #endif
+#include "equation/batch.h"
 #include "equation/print.h"
 #include "equation/verify.h"
 #include "passes/passes.h"
@@ -19,8 +20,26 @@ static const struct {
 #include "stages.def"
 };
 
+/* How many inputs of a batch are merged: weights are read once for them, but what lies between kernels grows with them and must stay in
+ * a core's cache. The others follow in turns, so that none takes longer than alone. */
+enum { MERGED_BYTES = 1024 * 1024 };
+static int64_t merged_inputs(Arena *arena, const PipelineRequest *request)
+{
+    int64_t batch = request->model.batch, merged = batch;
+    if (batch <= 1 || request->stop <= STAGE_PASSES || request->plan.keep_all) return batch;
+    PipelineRequest one = *request;
+    Pipeline probe;
+    one.model.batch = 1;
+    one.stop = STAGE_SCHEDULE;
+    if (!pipeline_run(arena, &one, &probe, diagnostics_new(arena))) return batch; /* it is reported when all run */
+    while (batch % merged != 0 || (merged > 1 && merged * probe.plan->arena_bytes > MERGED_BYTES)) merged--;
+    return merged;
+}
+
 bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeline, Diagnostics *diags)
 {
+    ModelRequest model = request->model;
+    PlanOptions options = request->plan;
     memset(pipeline, 0, sizeof *pipeline);
     const char *target = request->target ? request->target : "all";
     if (!target_set_find(target, &pipeline->targets)) {
@@ -28,8 +47,10 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
         diag_help(diag, "the targets are %s", target_set_names());
         return false;
     }
+    model.batch = merged_inputs(arena, request);
+    options.turns = pipeline->turns = model.batch ? request->model.batch / model.batch : 1;
     bug_set_pass("expand");
-    pipeline->model = model_load(arena, &request->model, diags);               /* text        → equations */
+    pipeline->model = model_load(arena, &model, diags);                        /* text        → equations */
     if (!pipeline->model || !pipeline->model->module) return false;
     Module *module = pipeline->module = pipeline->model->module;
     module_verify(module, false);
@@ -39,9 +60,10 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     if (request->stop <= STAGE_PASSES) return true;
 
     bug_set_pass("schedule");
-    pipeline->plan = schedule(module, pipeline->targets.family, &request->plan, diags); /* → kernels, layouts, memory */
+    pipeline->plan = schedule(module, pipeline->targets.family, &options, diags);      /* → kernels, layouts, memory */
     if (!pipeline->plan) return false;
     plan_verify(pipeline->plan);
+    module_repeat(module, pipeline->turns);
     if (request->stop <= STAGE_SCHEDULE) return true;
 
     bug_set_pass("lower");
@@ -51,12 +73,12 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     if (request->stop <= STAGE_LOOPS || request->stop == STAGE_LLVM) return true;
 
     bug_set_pass("emit_c");
-    EmitOptions options = request->emit;
-    if (!options.prefix) options.prefix = c_identifier(arena, module->name);
-    if (!options.header_name) options.header_name = arena_printf(arena, "%s.h", options.prefix);
+    EmitOptions emit = request->emit;
+    if (!emit.prefix) emit.prefix = c_identifier(arena, module->name);
+    if (!emit.header_name) emit.header_name = arena_printf(arena, "%s.h", emit.prefix);
     pipeline->source = text_new(arena);
     pipeline->header = text_new(arena);
-    emit_c(pipeline->loops, &options, &pipeline->source, &pipeline->header);   /* loops       → C         */
+    emit_c(pipeline->loops, &emit, &pipeline->source, &pipeline->header);      /* loops       → C         */
     bug_set_pass(NULL);
     return diags->error_count == 0;
 }

@@ -27,6 +27,7 @@ typedef struct {
 typedef struct {
     Model *model;
     Module *module;          /* model->module */
+    int64_t turns;           /* of a batch: its inputs go through the plan in so many equal parts */
     TargetSet targets;
     Plan *plan;
     LoopProgram *loops;

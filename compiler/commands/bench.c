@@ -18,13 +18,14 @@ static void print_timing(const char *model, const BenchOptions *o, const Timing 
 {
     if (o->json) {
         printf("{\"model\": \"%s\", \"form\": \"%s\", \"threads\": %ld, \"runs\": %d, \"median_ms\": %.6g, \"quartile_low_ms\": %.6g, \"quartile_high_ms\": %.6g, "
-               "\"fastest_ms\": %.6g, \"macs\": %lld, \"gflops\": %.6g, \"peak_gflops\": %.6g, \"percent_of_peak\": %.4g, \"arena_bytes\": %lld, \"weight_bytes\": %lld}\n",
-               model, t->form, o->threads, t->runs, t->median, t->low, t->high, t->fastest, (long long)t->cost.macs, t->gflops, t->peak, t->percent,
+               "\"fastest_ms\": %.6g, \"batch\": %lld, \"median_ms_per_input\": %.6g, \"macs\": %lld, \"gflops\": %.6g, \"peak_gflops\": %.6g, \"percent_of_peak\": %.4g, \"arena_bytes\": %lld, \"weight_bytes\": %lld}\n",
+               model, t->form, o->threads, t->runs, t->median, t->low, t->high, t->fastest, (long long)t->batch, t->median / (double)t->batch, (long long)t->cost.macs, t->gflops, t->peak, t->percent,
                (long long)t->arena_bytes, (long long)t->weight_bytes);
         return;
     }
     printf("%s, %s, %ld thread%s: median %.4g ms (quartiles %.4g to %.4g, fastest %.4g, %d runs)\n", model, t->form, o->threads, o->threads == 1 ? "" : "s", t->median,
            t->low, t->high, t->fastest, t->runs);
+    if (t->batch > 1) printf("  %lld inputs a run: %.4g ms an input\n", (long long)t->batch, t->median / (double)t->batch);
     printf("  %.4g GFLOP of multiply-adds: %.4g GFLOP/s, %.1f %% of the peak of %.4g GFLOP/s measured between the runs\n", 2e-9 * (double)t->cost.macs, t->gflops,
            t->percent, t->peak);
     printf("  arena %lld bytes, weights %lld bytes\n", (long long)t->arena_bytes, (long long)t->weight_bytes);
@@ -33,10 +34,11 @@ static void print_timing(const char *model, const BenchOptions *o, const Timing 
 int command_bench(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    BenchOptions o = {.seconds = 3, .threads = 1};
+    BenchOptions o = {.model = {.batch = 1}, .seconds = 3, .threads = 1};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
+        BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
@@ -49,6 +51,7 @@ int command_bench(int argc, char **argv)
                              sizeof rows / sizeof rows[0], &files);
     if (code < 0 && files.count != 1) code = wrong_call("bench", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && (o.threads < 1 || o.threads > 256)) code = wrong_call("bench", "--threads is 1 to 256, not %ld", o.threads);
+    if (code < 0) code = check_batch("bench", &o.model);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         Backend backend;

@@ -90,6 +90,7 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         timing->cost = module_cost(counted->module);
         timing->gflops = 2e-6 * (double)timing->cost.macs / timing->median;
         timing->percent = 100 * timing->gflops / timing->peak;
+        timing->batch = pipeline.module->batch;
         timing->arena_bytes = pipeline.plan->arena_bytes;
         timing->weight_bytes = pipeline.plan->blob_bytes;
         if (pool) gm_pool_free(pool);

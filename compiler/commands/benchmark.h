@@ -13,6 +13,7 @@ typedef struct {
     double gflops, percent;            /* of multiply-adds, at the median; of the peak */
     int runs;
     Cost cost;                         /* of the model as written */
+    int64_t batch;                     /* inputs of one run */
     int64_t arena_bytes, weight_bytes;
 } Timing;
 

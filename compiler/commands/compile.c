@@ -97,11 +97,12 @@ static void compile(Arena *arena, PipelineRequest *request, const CompileOptions
 int command_compile(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    CompileOptions o = {0};
+    CompileOptions o = {.model = {.batch = 1}};
     Words files = {0};
     const Option rows[] = {
         {"output", 'o', OPTION_TEXT, &o.output, "FILE.c", "the C file; its header and weights go beside it"},
         MODEL_OPTIONS(o.model),
+        BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c, llvm"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
@@ -118,6 +119,7 @@ int command_compile(int argc, char **argv)
     if (code < 0 && request.emit.weights_mode == WEIGHTS_INLINE && !o.weights.path) code = wrong_call("compile", "--weights-mode=inline needs --weights FILE");
     if (code < 0 && !o.emit && with_extension(arena, o.output, ".h") && strcmp(with_extension(arena, o.output, ".h"), o.output) == 0)
         code = wrong_call("compile", "-o names the C file, not its header");
+    if (code < 0) code = check_batch("compile", &o.model);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         request.model = model_request(arena, &o.model, files.data[0]);

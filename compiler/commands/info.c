@@ -360,10 +360,11 @@ static void show(Arena *arena, const InfoOptions *options, const char *path, Dia
 int command_info(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    InfoOptions o = {.depth = 1};
+    InfoOptions o = {.model = {.batch = 1}, .depth = 1};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
+        BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         {"depth", 'd', OPTION_INT, &o.depth, "N", "rows for blocks N calls deep (default 1)"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "as data"},
@@ -372,6 +373,7 @@ int command_info(int argc, char **argv)
                              sizeof rows / sizeof rows[0], &files);
     if (code < 0 && files.count != 1) code = wrong_call("info", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && (o.depth < 0 || o.depth > 100)) code = wrong_call("info", "--depth is 0 to 100, not %ld", o.depth);
+    if (code < 0) code = check_batch("info", &o.model);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         show(arena, &o, files.data[0], diags);

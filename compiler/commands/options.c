@@ -1,6 +1,9 @@
 /* Options: a table in, getopt_long underneath. */
 #include "commands/options.h"
 
+#include "commands/report.h"
+#include "equation/batch.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -85,9 +88,15 @@ int options_parse(Arena *arena, int argc, char **argv, const char *synopsis, con
     return result;
 }
 
+int check_batch(const char *command, const ModelOptions *options)
+{
+    if (options->batch >= 1 && options->batch <= MOST_BATCH) return -1;
+    return wrong_call(command, "--batch is 1 to %d, not %ld", MOST_BATCH, options->batch);
+}
+
 ModelRequest model_request(Arena *arena, const ModelOptions *options, const char *path)
 {
-    ModelRequest request = {.path = path, .model = options->model};
+    ModelRequest request = {.path = path, .model = options->model, .batch = options->batch};
     for (int i = 0; i < options->sets.count; i++) list_push(arena, &request.sets, options->sets.data[i]);
     return request;
 }

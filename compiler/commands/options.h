@@ -28,10 +28,14 @@ typedef struct {
     Words sets;           /* --set */
     const char *target;   /* --target */
     const char *backend;  /* --backend */
+    long batch;           /* --batch, 1 by default; 0 in commands without the option */
 } ModelOptions;
 #define MODEL_OPTIONS(o)                                                                                                        \
     {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
     {"set", 's', OPTION_LIST, &(o).sets, "NAME=VALUE", "give a compile-time parameter of the model a value (again for more)"}
+#define BATCH_OPTION(o) {"batch", 'b', OPTION_INT, &(o).batch, "N", "for N inputs at once: inputs and outputs get a leading axis of N"}
+/* -1, or 2 after a message about a wrong --batch. */
+int check_batch(const char *command, const ModelOptions *options);
 /* What they say about the model in `path`. */
 ModelRequest model_request(Arena *arena, const ModelOptions *options, const char *path);
 /* How a checkpoint is read, for a WeightRequest. */

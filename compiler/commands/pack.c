@@ -59,17 +59,31 @@ static unsigned char *make_selftest(Arena *arena, Module *module, const WeightVa
     return selftest_build(arena, module, SELFTEST_SEED, SELFTEST_TOLERANCE, outputs, size);
 }
 
+static WeightValues *load_values(Arena *arena, const Model *model, const PackOptions *o, Diagnostics *diags)
+{
+    return o->weights.path ? weights_load(arena, model, &o->weights, diags) : weights_random(arena, model->module, (uint64_t)o->seed);
+}
+
+/* A plan that takes a batch in turns has equations for one turn alone: all of it is evaluated as expanded. */
+static unsigned char *make_selftest_of_turns(Arena *arena, const ModelRequest *request, const PackOptions *o, size_t *size, Diagnostics *diags)
+{
+    Model *model = model_load(arena, request, diagnostics_new(arena));
+    WeightValues *values = load_values(arena, model, o, diagnostics_new(arena));
+    return values ? make_selftest(arena, model->module, values, size, diags) : NULL;
+}
+
 static void pack(Arena *arena, const char *path, const PackOptions *o, Diagnostics *diags)
 {
     PipelineRequest request = {.target = o->model.target, .stop = STAGE_SCHEDULE};
     Pipeline pipeline;
     request.model = model_request(arena, &o->model, path);
     if (!pipeline_run(arena, &request, &pipeline, diags)) return;
-    WeightValues *values = o->weights.path ? weights_load(arena, pipeline.model, &o->weights, diags) : weights_random(arena, pipeline.module, (uint64_t)o->seed);
+    WeightValues *values = load_values(arena, pipeline.model, o, diags);
     if (!values) return;
     unsigned char *payload = weights_pack(pipeline.plan, values, diags), *selftest = NULL;
     size_t selftest_bytes = 0, size = 0;
-    if (payload && o->selftest) selftest = make_selftest(arena, pipeline.module, values, &selftest_bytes, diags);
+    if (payload && o->selftest) selftest = pipeline.turns > 1 ? make_selftest_of_turns(arena, &request.model, o, &selftest_bytes, diags)
+                                                              : make_selftest(arena, pipeline.module, values, &selftest_bytes, diags);
     if (payload && (selftest || !o->selftest)) {
         unsigned char *image = blob_build(pipeline.plan, payload, selftest, selftest_bytes, &size);
         const char *error = "out of memory";
@@ -82,10 +96,11 @@ static void pack(Arena *arena, const char *path, const PackOptions *o, Diagnosti
 int command_pack(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    PackOptions o = {.seed = -1};
+    PackOptions o = {.model = {.batch = 1}, .seed = -1};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
+        BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
         BIND_OPTIONS(o.weights),
@@ -99,6 +114,7 @@ int command_pack(int argc, char **argv)
     if (code < 0 && files.count != 1) code = wrong_call("pack", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && !o.output) code = wrong_call("pack", "where to? (-o FILE.gmw is missing)");
     if (code < 0 && (o.weights.path != NULL) + o.random != 1) code = wrong_call("pack", o.random ? "--weights and --random exclude each other" : "which weights? (--weights FILE is missing)");
+    if (code < 0) code = check_batch("pack", &o.model);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         pack(arena, files.data[0], &o, diags);

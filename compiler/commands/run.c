@@ -32,7 +32,7 @@ typedef struct {
     const RunOptions *options;
     Diagnostics *diags;
     Pipeline pipeline;
-    Module *module;
+    Module *module;           /* for one sample, whatever the batch of the compiled one */
     InputArrays inputs;
     unsigned char **outputs;  /* by output, all samples */
     int64_t *output_bytes;    /* of one sample */
@@ -63,30 +63,26 @@ static WeightValues *get_values(RunState *state)
 {
     const RunOptions *o = state->options;
     if (o->weights.path) return weights_load(state->arena, state->pipeline.model, &o->weights, state->diags);
-    return weights_random(state->arena, state->module, (uint64_t)o->seed);
+    return weights_random(state->arena, state->pipeline.module, (uint64_t)o->seed);
 }
 
-/* A status above 0 names the input whose value was no valid subscript. */
-static void report_range(RunState *state, int status, int64_t sample)
+/* A status above 0 names the input whose value was no valid subscript, in one of `samples` from `first` on. */
+static void report_range(RunState *state, int status, int64_t first, int64_t samples)
 {
     const Port *port = &state->module->inputs.data[status - 1];
-    int64_t count = tensor_count(port->tensor);
-    const unsigned char *data = state->inputs.data[status - 1] + sample * state->inputs.sample_bytes[status - 1];
+    int64_t count = tensor_count(port->tensor), step = state->inputs.sample_bytes[status - 1];
+    const unsigned char *data = state->inputs.data[status - 1] + first * step;
     double low = array_element(data, port->tensor->type, 0), high = low;
-    for (int64_t i = 1; i < count; i++) {
+    for (int64_t i = 1; i < count * (step ? samples : 1); i++) {
         double value = array_element(data, port->tensor->type, i);
         if (value < low) low = value;
         if (value > high) high = value;
     }
+    const char *where = "";
+    if (samples > 1) where = arena_printf(state->arena, " in samples %lld to %lld", (long long)first, (long long)(first + samples - 1));
+    else if (state->inputs.samples > 1) where = arena_printf(state->arena, " in sample %lld", (long long)first);
     diag_error(state->diags, GM154, port->place, "a value of input %s lies outside the tensor it selects from: its values run from %.15g to %.15g%s", port->name, low, high,
-               state->inputs.samples > 1 ? arena_printf(state->arena, " in sample %lld", (long long)sample) : "");
-}
-
-static void *const *sample_pointers(RunState *state, int64_t sample, const void **inputs, void **outputs)
-{
-    for (int i = 0; i < state->module->inputs.count; i++) inputs[i] = state->inputs.data[i] + sample * state->inputs.sample_bytes[i];
-    for (int i = 0; i < state->module->outputs.count; i++) outputs[i] = state->outputs[i] + sample * state->output_bytes[i];
-    return outputs;
+               where);
 }
 
 static void allocate_outputs(RunState *state)
@@ -101,17 +97,60 @@ static void allocate_outputs(RunState *state)
     }
 }
 
+/* The arrays of one run. Samples lie one after the other, so a full batch is where it is; else the last sample stands for what is missing, in
+ * `copies`. Outputs that no sample belongs to go there too. */
+typedef struct {
+    const void **inputs;
+    void **outputs;
+    unsigned char **input_copies, **output_copies;
+} Chunk;
+
+static Chunk chunk_new(RunState *state, int64_t batch)
+{
+    const Module *module = state->module;
+    Chunk chunk = {arena_new_array(state->arena, const void *, module->inputs.count + 1), arena_new_array(state->arena, void *, module->outputs.count + 1),
+                   arena_new_array(state->arena, unsigned char *, module->inputs.count + 1), arena_new_array(state->arena, unsigned char *, module->outputs.count + 1)};
+    for (int i = 0; i < module->inputs.count; i++) {
+        const Tensor *tensor = module->inputs.data[i].tensor;
+        bool shared = !state->inputs.sample_bytes[i];
+        if (batch > 1 && (shared || state->inputs.samples % batch != 0))
+            chunk.input_copies[i] = arena_alloc_array(state->arena, (size_t)batch, (size_t)(tensor_count(tensor) * element_type_size(tensor->type)));
+    }
+    for (int i = 0; i < module->outputs.count; i++)
+        if (state->inputs.samples % batch != 0) chunk.output_copies[i] = arena_alloc_array(state->arena, (size_t)batch, (size_t)state->output_bytes[i]);
+    return chunk;
+}
+
+static void chunk_fill(RunState *state, Chunk *chunk, int64_t first, int64_t count, int64_t batch)
+{
+    for (int i = 0; i < state->module->inputs.count; i++) {
+        const Tensor *tensor = state->module->inputs.data[i].tensor;
+        int64_t step = state->inputs.sample_bytes[i], bytes = tensor_count(tensor) * element_type_size(tensor->type);
+        const unsigned char *data = state->inputs.data[i] + first * step;
+        chunk->inputs[i] = data;
+        if (batch == 1 || (count == batch && step)) continue;
+        for (int64_t k = 0; k < batch; k++) memcpy(chunk->input_copies[i] + k * bytes, data + (k < count ? k : count - 1) * step, (size_t)bytes);
+        chunk->inputs[i] = chunk->input_copies[i];
+    }
+    for (int i = 0; i < state->module->outputs.count; i++)
+        chunk->outputs[i] = count == batch ? state->outputs[i] + first * state->output_bytes[i] : chunk->output_copies[i];
+}
+
 static bool run_samples(RunState *state, const gm_model *model, void *weights, void *memory, gm_pool *pool)
 {
-    const void **inputs = arena_new_array(state->arena, const void *, state->module->inputs.count + 1);
-    void **outputs = arena_new_array(state->arena, void *, state->module->outputs.count + 1);
+    int64_t batch = state->pipeline.module->batch, samples = state->inputs.samples;
+    Chunk chunk = chunk_new(state, batch);
     bool good = true;
-    for (int64_t s = 0; s < state->inputs.samples && good; s++) {
-        sample_pointers(state, s, inputs, outputs);
-        int status = pool ? model->run_on(weights, memory, gm_pool_executor(pool), inputs, outputs) : model->run(weights, memory, inputs, outputs);
-        if (status > 0) report_range(state, status, s);
+    for (int64_t first = 0; first < samples && good; first += batch) {
+        int64_t count = samples - first < batch ? samples - first : batch;
+        chunk_fill(state, &chunk, first, count, batch);
+        int status = pool ? model->run_on(weights, memory, gm_pool_executor(pool), chunk.inputs, chunk.outputs)
+                          : model->run(weights, memory, chunk.inputs, chunk.outputs);
+        if (status > 0) report_range(state, status, first, count);
         good = status <= 0;
-        if (state->inputs.samples > 1) progress("samples", s + 1, state->inputs.samples);
+        for (int i = 0; i < state->module->outputs.count && count < batch; i++)
+            memcpy(state->outputs[i] + first * state->output_bytes[i], chunk.outputs[i], (size_t)(count * state->output_bytes[i]));
+        if (samples > 1) progress("samples", first + count, samples);
     }
     return good;
 }
@@ -209,7 +248,7 @@ static bool run_reference(RunState *state)
             for (int64_t e = 0; e < count; e++) out[e] = array_element(data, tensor->type, e);
         }
         int status = evaluation_run(evaluation);
-        if (status > 0) report_range(state, status, s);
+        if (status > 0) report_range(state, status, s, 1);
         good = status <= 0;
         for (int i = 0; i < module->outputs.count; i++)
             store_output(module->outputs.data[i].tensor, evaluation->values[module->outputs.data[i].tensor->id], state->outputs[i] + s * state->output_bytes[i]);
@@ -271,8 +310,15 @@ static void run(RunState *state, const char *path)
     if (!backend_find(o->model.backend, &state->backend, state->diags)) return;
     PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->reference ? STAGE_EQUATIONS : backend_stage(state->backend)};
     request.model = model_request(state->arena, &o->model, path);
+    if (o->reference) request.model.batch = 1;
     if (!pipeline_run(state->arena, &request, &state->pipeline, state->diags)) return;
     state->module = state->pipeline.module;
+    if (request.model.batch > 1) {
+        request.model.batch = 1;
+        Model *one = model_load(state->arena, &request.model, state->diags);
+        if (!one || !one->module) return;
+        state->module = one->module;
+    }
     if (!input_files_read(state->arena, state->module, &o->inputs, o->batched, &state->inputs, state->diags)) return;
     if (state->module->weights.count && !o->weights.path && !o->gmw && !o->random) {
         diag_help(diag_error(state->diags, GM120, (Place){0}, "%s has weights, and none are given", state->module->name),
@@ -297,10 +343,11 @@ static int check_call(const RunOptions *o, const Words *files)
 int command_run(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    RunOptions o = {.threads = 1, .seed = -1};
+    RunOptions o = {.model = {.batch = 1}, .threads = 1, .seed = -1};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
+        BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
@@ -319,6 +366,7 @@ int command_run(int argc, char **argv)
                              "Compiles a model, runs it on pictures or arrays, prints and stores what comes out.", rows, sizeof rows / sizeof rows[0], &files);
     o.random = o.seed >= 0;
     if (code < 0) code = check_call(&o, &files);
+    if (code < 0) code = check_batch("run", &o.model);
     if (code < 0) {
         RunState state = {.arena = arena, .options = &o, .diags = diagnostics_new(arena)};
         run(&state, files.data[0]);

@@ -79,6 +79,7 @@ static WeightValues *transfer(Verification *v, const Module *to)
 static bool build(Verification *v, Build *build, bool keep_all)
 {
     PipelineRequest request = {.model = v->request->model, .target = v->request->target, .plan = {.keep_all = keep_all}, .stop = backend_stage(v->request->backend)};
+    if (keep_all) request.model.batch /= v->plain.pipeline.turns; /* the inputs that are merged */
     if (!pipeline_run(v->arena, &request, &build->pipeline, v->diags)) return false;
     build->values = transfer(v, build->pipeline.module);
     build->payload = weights_pack(build->pipeline.plan, build->values, v->diags);
@@ -165,7 +166,7 @@ static void compare_programs(Verification *v, const char *form)
 {
     const Module *module = v->plain.pipeline.module;
     for (int i = 0; i < module->outputs.count; i++) {
-        const Tensor *tensor = module->outputs.data[i].tensor;
+        const Tensor *tensor = v->kept.pipeline.module->outputs.data[i].tensor;
         int64_t count = tensor_count(tensor);
         double *kept = arena_new_array(v->arena, double, count);
         for (int64_t k = 0; k < count; k++) kept[k] = array_element(v->kept.outputs[i], tensor->type, k);

@@ -41,12 +41,13 @@ static void print_result(const VerifyResult *result, bool each)
 int command_verify(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    ModelOptions o = {0};
+    ModelOptions o = {.batch = 1};
     VerifyRequest request = {.seed = 1, .progress = progress};
     long seed = 1;
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o),
+        BATCH_OPTION(o),
         TARGET_OPTION(o),
         BACKEND_OPTION(o),
         {"weights", 'w', OPTION_TEXT, &request.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
@@ -58,6 +59,7 @@ int command_verify(int argc, char **argv)
     int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION…]", "Compares compiled code, every form this processor runs, with the reference evaluator.",
                              rows, sizeof rows / sizeof rows[0], &files);
     if (code < 0 && files.count != 1) code = wrong_call("verify", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
+    if (code < 0) code = check_batch("verify", &o);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         VerifyResult result;

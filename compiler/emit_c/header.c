@@ -37,9 +37,11 @@ static void emit_sizes(const Emitter *emitter, Writer *writer)
     const Plan *plan = emitter->plan;
     const char *macro = emitter->macro;
     writer_comment(writer, arena_printf(emitter->arena,
+        "BATCH: inputs of one run; with more than one, the first axis of every input and output. "
         "ARENA_BYTES: memory of one run, exact, whatever the number of threads; it needs no clearing, and each concurrent run needs its own. "
         "ALIGN: of the arena and of the weights, in bytes. BLOB_BYTES: size of the weight file without self-test; 0: the model has no weights. "
         "SELFTEST_BYTES: what %s_selftest needs behind the arena.", emitter->prefix));
+    writer_directive(writer, "#define %s_BATCH %" PRId64, macro, plan->module->batch);
     writer_directive(writer, "#define %s_ARENA_BYTES %" PRId64, macro, plan->arena_bytes);
     writer_directive(writer, "#define %s_ALIGN %d", macro, emitter->alignment);
     writer_directive(writer, "#define %s_BLOB_BYTES %" PRId64, macro, plan->blob_bytes ? plan->blob_bytes + BLOB_HEADER_BYTES : 0);

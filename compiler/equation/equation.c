@@ -94,6 +94,7 @@ Module *module_new(Arena *arena, const char *name)
     module->name = name;
     module->file = "";
     module->parameters = "";
+    module->batch = 1;
     return module;
 }
 

@@ -188,6 +188,7 @@ typedef struct Module {
     const char *name;     /* of the model */
     Place origin;
     const char *file;     /* base name of the .gm file */
+    int64_t batch;        /* inputs of one run; with more than one, everything that depends on an input has a leading axis of it */
     const char *parameters; /* "IMAGE = 224, PATCH = 16, …": resolved, for info and comments */
     LIST(Tensor *) tensors;
     LIST(Equation *) equations;

@@ -2,6 +2,8 @@
  * In: a request. Out: a Model whose module is verified by others, or diagnostics. */
 #include "model/expand.h"
 
+#include "equation/batch.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,6 +395,7 @@ Model *model_load(Arena *arena, const ModelRequest *request, Diagnostics *diags)
     expander.module->origin = block->ast->place;
     const char *slash = strrchr(request->path, '/');
     expander.module->file = slash ? slash + 1 : request->path;
-    if (expand_model(&expander, block) && diags->error_count == errors) model->module = expander.module;
+    if (!expand_model(&expander, block) || diags->error_count != errors) return model;
+    if (!request->batch || module_batch(expander.module, request->batch, diags)) model->module = expander.module;
     return model;
 }

@@ -13,6 +13,7 @@ typedef struct {
     const char *text;        /* not NULL: the text itself, `path` is then only its name */
     const char *model;       /* --model NAME, or NULL */
     LIST(const char *) sets; /* "DEPTH=12" in order of the command line */
+    int64_t batch;           /* inputs of one run: a leading axis of everything that depends on one; 0 or 1: none */
 } ModelRequest;
 
 /* A bind declaration that applies to the model, with the file it stands in. */

@@ -114,6 +114,7 @@ typedef struct Plan {
 
 typedef struct {
     bool keep_all;          /* every materialised tensor gets its own space and nothing is rolled into loops (verify --each) */
+    int64_t turns;          /* more than 1: all steps are repeated, inputs and outputs moved on by their size each time */
 } PlanOptions;
 
 /* Needs: pass pipeline done.  Appends packed equations (panels) and run-time rearrangements to the module. */

@@ -184,7 +184,7 @@ static bool possible(Attempt *a)
     bool moves;
     for (int position = 0; position < a->period; position++) {
         const Item *item = a->s->items.data[a->start + position];
-        if (item->height >= MAX_HEIGHT) return false;
+        if (item->height >= (a->s->options.turns > 1 ? MAX_HEIGHT - 1 : MAX_HEIGHT)) return false;
         for (int slot = 0; slot < item->arguments.count; slot++) {
             int turns = turns_of_slot(a, position, slot, &moves);
             if (turns < 2) return false;

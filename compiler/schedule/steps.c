@@ -30,6 +30,33 @@ static Step *call_step(Scheduler *s, const Item *item)
     return step;
 }
 
+/* One more loop around everything: what is the caller's moves on, the rest stays. */
+static void move_ports(Step *step)
+{
+    for (int i = 0; i < step->steps.count; i++) move_ports(step->steps.data[i]);
+    for (int i = 0; i < step->arguments.count; i++) {
+        CallArgument *argument = &step->arguments.data[i];
+        const Layout *layout = tensor_layout(argument->tensor);
+        bool port = layout->storage == STORE_INPUT || layout->storage == STORE_OUTPUT;
+        for (int depth = 3; depth > 0; depth--) argument->step_bytes[depth] = argument->step_bytes[depth - 1];
+        argument->step_bytes[0] = port ? tensor_count(argument->tensor) * element_type_size(argument->tensor->type) : 0;
+    }
+}
+
+static void repeat_steps(Scheduler *s)
+{
+    Plan *plan = s->plan;
+    Step *loop = arena_new_object(s->arena, Step);
+    loop->kind = STEP_LOOP;
+    loop->count = s->options.turns;
+    for (int i = 0; i < plan->steps.count; i++) {
+        move_ports(plan->steps.data[i]);
+        list_push(s->arena, &loop->steps, plan->steps.data[i]);
+    }
+    plan->steps.count = 0;
+    list_push(s->arena, &plan->steps, loop);
+}
+
 static Step *step_new(Scheduler *s, const Item *item)
 {
     if (item->call) return call_step(s, item);
@@ -53,6 +80,7 @@ void emit_steps(Scheduler *s)
     for (int i = 0; i < plan->kernels.count; i++)
         for (int j = 0; j < plan->kernels.data[i]->parameters.count; j++) plan->kernels.data[i]->parameters.data[j].aligned = true;
     for (int i = 0; i < s->items.count; i++) list_push(s->arena, &plan->steps, step_new(s, s->items.data[i]));
+    if (s->options.turns > 1 && plan->steps.count) repeat_steps(s);
     bool *called = arena_new_array(s->scratch, bool, plan->kernels.count + 1);
     for (int i = 0; i < plan->steps.count; i++) mark_called(plan->steps.data[i], called);
     int kept = 0;

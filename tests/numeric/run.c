@@ -2,6 +2,7 @@
  * on each compiled form that this processor runs.
  * In: the folder, and names of cases or none for all.  Out: a line a case, and "N passed, N failed". */
 #include "commands/compiled.h"
+#include "commands/inputs.h"
 #include "commands/verification.h"
 #include "emit_c/blob.h"
 #include "equation/evaluate.h"
@@ -235,32 +236,78 @@ static void run_backend(Case *c, const Pipeline *pipeline, Backend backend, cons
     compiled_unload(&compiled);
 }
 
+/* Passes may have renamed what the checkpoint knows: values are loaded from a fresh expansion and moved by path. */
+static WeightValues *moved_weights(Case *c, const Module *module)
+{
+    WeightValues *moved = arena_new_object(c->arena, WeightValues);
+    *moved = (WeightValues){c->arena, module, arena_new_array(c->arena, float *, module->tensors.count + 1),
+                            arena_new_array(c->arena, int64_t *, module->tensors.count + 1)};
+    for (int i = 0; i < module->tensors.count; i++) {
+        const Tensor *to = module->tensors.data[i];
+        for (int k = 0; to->kind == TENSOR_WEIGHT && k < c->values->module->tensors.count; k++) {
+            const Tensor *from = c->values->module->tensors.data[k];
+            if (from->kind == TENSOR_WEIGHT && strcmp(from->path, to->path) == 0) moved->f32[to->id] = c->values->f32[from->id];
+        }
+    }
+    return moved;
+}
+
 static void run_compiled(Case *c)
 {
     PipelineRequest request = {.model = c->model, .target = "all", .stop = STAGE_C};
     Pipeline pipeline = {0};
-    WeightRequest weights = {.path = weights_path(c), .bind = c->bind};
     if (!pipeline_run(c->arena, &request, &pipeline, c->diags)) {
         fail(c, "it does not compile");
         return;
     }
-    /* Passes may have renamed what the checkpoint knows: values are loaded from a fresh expansion and moved by path. */
-    WeightValues moved = {c->arena, pipeline.module, arena_new_array(c->arena, float *, pipeline.module->tensors.count + 1),
-                          arena_new_array(c->arena, int64_t *, pipeline.module->tensors.count + 1)};
-    for (int i = 0; i < pipeline.module->tensors.count; i++) {
-        const Tensor *to = pipeline.module->tensors.data[i];
-        for (int k = 0; to->kind == TENSOR_WEIGHT && k < c->values->module->tensors.count; k++) {
-            const Tensor *from = c->values->module->tensors.data[k];
-            if (from->kind == TENSOR_WEIGHT && strcmp(from->path, to->path) == 0) moved.f32[to->id] = c->values->f32[from->id];
-        }
-    }
-    (void)weights;
     size_t size;
-    unsigned char *payload = weights_pack(pipeline.plan, &moved, c->diags);
+    unsigned char *payload = weights_pack(pipeline.plan, moved_weights(c, pipeline.module), c->diags);
     unsigned char *image = payload ? blob_build(pipeline.plan, payload, NULL, 0, &size) : NULL;
     if (!image) fail(c, "it does not pack");
     if (image) run_backend(c, &pipeline, BACKEND_C, image, size);
     if (image && stage_built(STAGE_LLVM)) run_backend(c, &pipeline, BACKEND_LLVM, image, size);
+    free(image);
+    free(payload);
+}
+
+/* --- several inputs at once --------------------------------------------------------------------------------------------- */
+
+/* The case's inputs between random ones, in one run of the best form; they must come out as alone. */
+static void run_batched(Case *c)
+{
+    enum { BATCH = 3 };
+    PipelineRequest request = {.model = c->model, .target = target_native(), .stop = STAGE_C};
+    Pipeline pipeline = {0};
+    CompiledModel compiled = {0};
+    request.model.batch = BATCH;
+    if (!pipeline_run(c->arena, &request, &pipeline, c->diags)) {
+        fail(c, "three inputs: it does not compile");
+        return;
+    }
+    size_t size = 0;
+    unsigned char *payload = weights_pack(pipeline.plan, moved_weights(c, pipeline.module), c->diags);
+    unsigned char *image = payload ? blob_build(pipeline.plan, payload, NULL, 0, &size) : NULL;
+    void **alone = c->given;
+    const Module *module = pipeline.module;
+    if (image && compiled_load(c->arena, &pipeline, BACKEND_C, &compiled, c->diags)) {
+        void *bound = arena_alloc(c->arena, compiled.model->weights_bytes);
+        void **given = random_inputs(c->arena, module, 1), **outputs = output_arrays(c->arena, module);
+        double **middle = arena_new_array(c->arena, double *, module->outputs.count + 1);
+        for (int i = 0; i < module->inputs.count; i++) {
+            const Tensor *tensor = module->inputs.data[i].tensor;
+            size_t bytes = (size_t)tensor_count(tensor) / BATCH * (size_t)element_type_size(tensor->type);
+            memcpy((unsigned char *)given[i] + bytes, alone[i], bytes);
+        }
+        unsigned char *memory = aligned_alloc(64, (compiled.model->arena_bytes + 127) / 64 * 64);
+        if (compiled.model->bind(bound, image, size) != GM_OK || compiled.model->run(bound, memory, (const void *const *)given, outputs) != 0)
+            fail(c, "three inputs: it does not run");
+        free(memory);
+        for (int i = 0; i < module->outputs.count; i++)
+            middle[i] = doubles(c, outputs[i], module->outputs.data[i].tensor) + tensor_count(module->outputs.data[i].tensor) / BATCH;
+        judge(c, "three inputs", worst_error(c, c->values->module, middle));
+        compiled_unload(&compiled);
+    } else
+        fail(c, "three inputs: it does not build");
     free(image);
     free(payload);
 }
@@ -271,6 +318,7 @@ static void run_case(const char *folder, const char *name, bool reference_only)
     Case c = {.arena = arena, .diags = diagnostics_new(arena), .folder = folder, .name = name};
     if (read_case(&c)) run_reference(&c);
     if (!c.failed && !reference_only) run_compiled(&c);
+    if (!c.failed && !reference_only) run_batched(&c);
     if (c.inputs) archive_close(c.inputs);
     if (c.expected) archive_close(c.expected);
     if (c.failed) {
