@@ -73,7 +73,7 @@ static void visit_read(Expr *node, void *context)
     bool made;
     node_map_get(visit->made, tensor, &made);
     if (!made && node_map_put(visit->seen, tensor, NULL)) visit->row->cost.bytes += tensor_count(tensor) * element_type_size(tensor->type);
-    if (tensor->kind == TENSOR_WEIGHT && node_map_put(&visit->survey->weights, tensor, NULL)) visit->row->cost.parameters += tensor_count(tensor);
+    if (tensor->kind == TENSOR_WEIGHT && node_map_put(&visit->survey->weights, tensor, NULL)) cost_add_weight(&visit->row->cost, tensor);
 }
 
 static void survey_row(Survey *survey, Row *row, Equation *const *equations, int count)
@@ -129,8 +129,8 @@ static bool alike_paths(const char *a, const char *b)
 
 static bool alike(const Row *a, const Row *b)
 {
-    return a->cost.macs == b->cost.macs && a->cost.flops == b->cost.flops && a->cost.parameters == b->cost.parameters && strcmp(a->shape, b->shape) == 0 &&
-           alike_paths(a->path, b->path);
+    return a->cost.macs == b->cost.macs && a->cost.flops == b->cost.flops && a->cost.parameters == b->cost.parameters &&
+           a->cost.measured == b->cost.measured && strcmp(a->shape, b->shape) == 0 && alike_paths(a->path, b->path);
 }
 
 static int count_turns(const Rows *rows, int at, int period)
@@ -252,8 +252,10 @@ static void print_text(Arena *arena, const Summary *summary)
     printf("  %-34s %-16s %14s %16s %16s\n", "in all", "", grouped(arena, summary->total.parameters), grouped(arena, summary->total.macs),
            grouped(arena, summary->total.flops));
     printf("\nEach row is one turn (xN: N turns alike). Operations count a multiply-add as two; bytes go into and out of the block.\n");
-    printf("In all %.4g M parameters, %.4g G multiply-adds, %.4g GFLOP.\n\n", 1e-6 * (double)summary->total.parameters, 1e-9 * (double)summary->total.macs,
+    printf("In all %.4g M parameters, %.4g G multiply-adds, %.4g GFLOP.\n", 1e-6 * (double)summary->total.parameters, 1e-9 * (double)summary->total.macs,
            1e-9 * (double)summary->total.flops);
+    if (summary->total.measured) printf("Beside the parameters: %s numbers measured while training.\n", grouped(arena, summary->total.measured));
+    printf("\n");
     printf("arena       %s bytes\n", grouped(arena, summary->plan->arena_bytes));
     printf("weight file %s bytes\n", grouped(arena, summary->plan->blob_bytes + BLOB_HEADER_BYTES));
     printf("stack       at most %s bytes a thread of tile scratch\n", grouped(arena, summary->stack_bytes));
@@ -287,7 +289,7 @@ static void json_ports(const char *key, const Port *ports, int count)
 
 static void json_cost(const Cost *cost)
 {
-    printf("\"parameters\": %" PRId64 ", \"macs\": %" PRId64 ", \"flops\": %" PRId64, cost->parameters, cost->macs, cost->flops);
+    printf("\"parameters\": %" PRId64 ", \"measured\": %" PRId64 ", \"macs\": %" PRId64 ", \"flops\": %" PRId64, cost->parameters, cost->measured, cost->macs, cost->flops);
 }
 
 static void print_json(Arena *arena, const Summary *summary)

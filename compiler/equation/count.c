@@ -159,6 +159,13 @@ Cost equation_cost(const Equation *equation)
     return counter.cost;
 }
 
+void cost_add_weight(Cost *cost, const Tensor *weight)
+{
+    bool measured = weight->initial.name && strcmp(weight->initial.name, "measured") == 0;
+    if (measured) cost->measured += tensor_count(weight);
+    else cost->parameters += tensor_count(weight);
+}
+
 Cost module_cost(const Module *module)
 {
     Cost total = {0};
@@ -175,7 +182,7 @@ Cost module_cost(const Module *module)
         add_tensor(&traffic, equation->result);
     }
     total.bytes = traffic.bytes;
-    for (int i = 0; i < module->weights.count; i++) total.parameters += tensor_count(module->weights.data[i]);
+    for (int i = 0; i < module->weights.count; i++) cost_add_weight(&total, module->weights.data[i]);
     node_map_free(&seen);
     return total;
 }

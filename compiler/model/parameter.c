@@ -47,6 +47,7 @@ static const struct {
 } initialisers[] = {
     {"zeros", 0, 0},        {"ones", 0, 0},    {"constant", 1, 1}, {"normal", 2, 2},
     {"trunc_normal", 1, 1}, {"uniform", 2, 2}, {"xavier", 0, 0},   {"kaiming", 0, 0},
+    {"measured", 1, 1},
 };
 enum { INITIALISER_COUNT = sizeof initialisers / sizeof *initialisers };
 
@@ -84,7 +85,7 @@ static bool read_initialiser(Call *call, const AstInitial *ast, Initialiser *ini
     if (nearest)
         diag_help(diag, "did you mean %s?", nearest);
     else
-        diag_help(diag, "zeros, ones, constant(v), normal(mean, std), trunc_normal(std), uniform(a, b), xavier or kaiming");
+        diag_help(diag, "zeros, ones, constant(v), normal(mean, std), trunc_normal(std), uniform(a, b), xavier, kaiming or measured(v)");
     return false;
 }
 

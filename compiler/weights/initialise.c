@@ -39,7 +39,7 @@ static Distribution distribution_of(const Tensor *weight)
     double reach = sqrt(6 / (fan_in + fan_out));
     if (strcmp(name, "zeros") == 0) return (Distribution){SAME, 0, 0};
     if (strcmp(name, "ones") == 0) return (Distribution){SAME, 1, 0};
-    if (strcmp(name, "constant") == 0) return (Distribution){SAME, arguments[0], 0};
+    if (strcmp(name, "constant") == 0 || strcmp(name, "measured") == 0) return (Distribution){SAME, arguments[0], 0};
     if (strcmp(name, "normal") == 0) return (Distribution){NORMAL, arguments[0], arguments[1]};
     if (strcmp(name, "trunc_normal") == 0) return (Distribution){TRUNCATED, 0, arguments[0]};
     if (strcmp(name, "uniform") == 0) return (Distribution){UNIFORM, arguments[0], arguments[1]};

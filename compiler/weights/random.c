@@ -27,7 +27,7 @@ static void shape_of_draw(const Tensor *weight, float *centre, float *width)
     *width = 0.1f;
     if (strcmp(how, "ones") == 0) {
         *centre = 1;
-    } else if (strcmp(how, "constant") == 0) {
+    } else if (strcmp(how, "constant") == 0 || strcmp(how, "measured") == 0) {
         double value = weight->initial.arguments[0];
         *centre = value == 0 ? 0 : fabs(value) < 0.1 ? 0.5f : (float)value; /* a layer scale of 1e-5 would hide its block */
     } else if (strcmp(how, "zeros") != 0 && long_axes > 1) {
