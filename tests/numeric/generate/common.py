@@ -35,7 +35,7 @@ def randomize(module, seed):
                 new = 0.5 + torch.rand(value.shape, generator=generator, dtype=torch.float64)
             elif name.endswith("gate.proj.bias"):
                 new = normal(value.shape, 1.0, 0.3)
-            elif last in ("alpha", "gamma", "ls1", "ls2") or (last == "weight" and value.ndim == 1):
+            elif last in ("alpha", "gamma", "ls1", "ls2", "scale", "layer_scale_1", "layer_scale_2") or (last == "weight" and value.ndim == 1):
                 new = normal(value.shape, 0.9, 0.3)
             elif last in ("cls_token", "dist_token", "reg_token", "pos_embed", "position_embeddings"):
                 new = normal(value.shape, 0.0, 0.7)

@@ -1,10 +1,13 @@
-"""Cases from timm: gMLP, Mixer, gMixer, ResMLP (also under Facebook's names), ViT in its variants, distilled DeiT, Swin."""
+"""Cases from timm: gMLP, Mixer, gMixer, ResMLP (also under Facebook's names), ViT in its variants, distilled DeiT, Swin,
+ConvMixer, PoolFormer."""
 from functools import partial
 
 import timm
 import torch
-from timm.layers import GatedMlp, GluMlp
+from timm.layers import GatedMlp, GluMlp, GroupNorm1
+from timm.models.convmixer import ConvMixer
 from timm.models.deit import VisionTransformerDistilled
+from timm.models.metaformer import MetaFormer
 from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -91,3 +94,17 @@ def generate():
     swin = SwinTransformer(img_size=(28, 44), patch_size=2, num_classes=10, embed_dim=12, depths=(2, 2), num_heads=(2, 4), window_size=4,
                            norm_layer=partial(torch.nn.LayerNorm, eps=1e-5))
     classifier("swin", swin, 510, (28, 44), about="Swin: 14 x 22 map padded to windows of 4, shifted; merged to 7 x 11; plain equations")
+    classifier("swin_odd", SwinTransformer(img_size=(39, 57), patch_size=3, num_classes=9, embed_dim=15, depths=(2, 3), num_heads=(3, 2),
+                                           window_size=4, mlp_ratio=3.0), 520, (39, 57),
+               about="Swin: 13 x 19 map padded to 16 x 20, odd map merged to 7 x 10; the library's whole model")
+    classifier("swin_small_map", SwinTransformer(img_size=(16, 32), patch_size=4, num_classes=6, embed_dim=10, depths=(2, 2, 1),
+                                                 num_heads=(1, 2, 5), window_size=7), 530, (16, 32),
+               about="Swin: 4 x 8 map with windows of 7, so 4 x 7 shifted along rows alone; then 2 x 4 and 1 x 2")
+    classifier("convmixer_timm", ConvMixer(dim=13, depth=2, kernel_size=5, patch_size=5, num_classes=7), 560, (37, 53),
+               about="ConvMixer: 7 x 10 patches of 37 x 53 pixels, kernel 5")
+    classifier("convmixer_even_relu", ConvMixer(dim=11, depth=3, kernel_size=6, patch_size=3, num_classes=10, act_layer=torch.nn.ReLU), 570,
+               (21, 33), about="ConvMixer with ReLU and an even kernel, which pads more behind than before")
+    classifier("poolformer_timm", MetaFormer(depths=[1, 2, 1], dims=[10, 15, 21], num_classes=9, downsample_norm=None, mlp_act=torch.nn.GELU,
+                                             mlp_bias=True, norm_layers=GroupNorm1, layer_scale_init_values=1e-5, res_scale_init_values=None,
+                                             use_mlp_head=False), 580, (45, 61),
+               about="PoolFormer as timm builds it: mean, then layer norm; 11 x 15, 6 x 8, 3 x 4 cells")

@@ -61,3 +61,15 @@ def generate():
     wide, narrow = run_both(model, lambda m, _: {"tokens": m(input_ids=words[None], token_type_ids=kinds[None]).last_hidden_state[0]})
     write_case("fnet", wide, narrow, {"ids": words.int().numpy(), "types": kinds.int().numpy()}, checkpoint(model), VERSIONS,
                about="FNetModel: cosine and sine tables instead of attention, gelu_new, 13 tokens of width 19")
+
+    model = randomize(FNetModel(FNetConfig(vocab_size=61, hidden_size=24, num_hidden_layers=2, intermediate_size=50,
+                                           max_position_embeddings=20, type_vocab_size=2, use_tpu_fourier_optimizations=False)), 740)
+    words, kinds = ids(741, 16, 61), ids(742, 16, 2)
+
+    def fnet(m, _):
+        out = m(input_ids=words[None], token_type_ids=kinds[None])
+        return {"tokens": out.last_hidden_state[0], "pooled": out.pooler_output[0]}
+
+    wide, narrow = run_both(model, fnet)
+    write_case("fnet_pooled", wide, narrow, {"ids": words.int().numpy(), "types": kinds.int().numpy()}, checkpoint(model), VERSIONS,
+               about="FNetModel with its pooler: 16 tokens of 20 positions, the library's whole model; two outputs")
