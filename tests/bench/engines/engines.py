@@ -34,15 +34,17 @@ class Gmlpc:
         directory = job.path(self.name)
         os.makedirs(directory, exist_ok=True)
         gmlpc, top, at = os.environ['GMLPC'], os.environ['GMLPC_SOURCE'], lambda name: os.path.join(directory, name)
-        call = [os.path.join(top, job.case.gm), '--target', self.target] + [f'--set={name}={value}' for name, value in job.case.sets.items()]
+        call = [os.path.join(top, job.case.gm), '--target', self.target, *(['--model', job.case.model] if job.case.model else [])]
+        call += [f'--set={name}={value}' for name, value in job.case.sets.items()]
+        batch = [f'--batch={job.batch}'] if job.batch > 1 else []
         before = read(at('model.c'))
-        subprocess.run([gmlpc, *call, '-o', at('model.c')], check=True)
+        subprocess.run([gmlpc, *call, *batch, '-o', at('model.c')], check=True)
         made = ['model.so', *(['model.o', 'first'] if job.host else [])]
         if read(at('model.c')) != before or not all(os.path.exists(at(name)) for name in made):
             self.compile(directory, top, job.host)
         weights = job.weights()
         source = ['--weights', weights, *(['--bind', job.case.bind] if job.case.bind else [])] if weights else ['--random', '1']
-        subprocess.run([gmlpc, 'pack', *call, *source, '-o', at('model.gmw')], check=True)
+        subprocess.run([gmlpc, 'pack', *call, *batch, *source, '-o', at('model.gmw')], check=True)
         with open(at('info.json'), 'w') as out:
             subprocess.run([gmlpc, 'info', '--json', *call], check=True, stdout=out)
         return {'c': directory}

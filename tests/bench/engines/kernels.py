@@ -123,10 +123,10 @@ def compiled(name, text, weights, inputs, work, threads):
     np.savez(checkpoint, **weights)
 
     class Job:
-        host = False
+        host, batch = False, 1
 
         class case:
-            gm, sets, bind = os.path.join(directory, 'equation.gm'), {}, ''
+            gm, sets, bind, model = os.path.join(directory, 'equation.gm'), {}, '', ''
         path = staticmethod(lambda *parts: os.path.join(directory, *parts))
         weights = staticmethod(lambda: checkpoint if weights else None)
     engine = engines.Gmlpc()
