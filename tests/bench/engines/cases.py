@@ -122,17 +122,8 @@ CASES = [
     Case('resmlp_s24', 'examples/resmlp_s24/resmlp_s24.gm', timm_model('resmlp_24_224'), image(224), forms={'matmul': resmlp_matmul}, title='ResMLP-S24'),
     Case('vit_s16', 'examples/vit_s16/vit_s16.gm', timm_model('vit_small_patch16_224'), image(224), forms={'plain': plain_attention}, title='ViT-S/16'),
     # the other full-size examples
-    Case('swin_t', 'examples/swin_t/swin_t.gm', timm_model('swin_tiny_patch4_window7_224'), image(224), forms={'plain': plain_attention}, title='Swin-T'),
-    Case('poolformer_s12', 'examples/poolformer_s12/poolformer_s12.gm', timm_model('poolformer_s12'), image(224), title='PoolFormer-S12'),
-    Case('convmixer_768_32', 'examples/convmixer_768_32/convmixer_768_32.gm', timm_model('convmixer_768_32'), image(224), title='ConvMixer-768/32'),
-    Case('convmixer_1024_20', 'examples/convmixer_1024_20/convmixer_1024_20.gm', timm_model('convmixer_1024_20_ks9_p14'), image(224), title='ConvMixer-1024/20'),
-    Case('cyclemlp_b1', 'examples/cyclemlp_b1/cyclemlp_b1.gm', ours('cyclemlp_b1'), image(224), title='CycleMLP-B1'),
-    Case('vip_s7', 'examples/vip_s7/vip_s7.gm', ours('vip_s7'), image(224), title='ViP-Small/7'),
-    Case('s2mlp_wide', 'examples/s2mlp_wide/s2mlp_wide.gm', ours('S2Mlp'), image(224), title='S2-MLP-wide'),
     Case('aft_full_tiny', 'examples/aft/aft.gm', ours('aft_full_tiny'), image(224), model='aft_full_tiny', title='AFT-full tiny'),
     Case('aft_conv_tiny', 'examples/aft/aft.gm', ours('aft_conv_tiny'), image(224), model='aft_conv_tiny', title='AFT-conv tiny'),
-    Case('minilm', 'examples/minilm/minilm.gm', ours('sentence_encoder'), tokens(30522, ids=64, mask=64), model='minilm_64', title='MiniLM-L6, 64 tokens'),
-    Case('fnet_base', 'examples/fnet_base/fnet_base.gm', ours('fnet_base'), tokens(32000, ids=512, types=512), forms={'products': fourier_products}, title='FNet-Base'),
     Case('gmlp_language', 'examples/gmlp_language/gmlp_language.gm', ours('GmlpLanguage'), tokens(32000, ids=128), model='gmlp_ablation', title='gMLP for language, 128 tokens'),
 ]
 
