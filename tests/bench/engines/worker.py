@@ -3,6 +3,7 @@
 argv[1]: {"engine", "path", "threads", "reference", "outputs", "probe", "lanes", "cores"}.  Prints a line of JSON when the first answer is there, and for every line
 "turn SECONDS LEAST" of standard input the repetitions of one turn: [milliseconds, involuntary context switches, nop rate, multiply-add rate], the rates being
 the lower of those just before and just after the repetition, over all cores in use."""
+import ctypes
 import gc
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 
 spec = json.loads(sys.argv[1])
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: a stopped worker must not outlive its coordinator
 os.sched_setaffinity(0, spec['cores'])  # before any engine counts the processors
 
 import numpy as np
