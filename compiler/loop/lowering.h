@@ -3,6 +3,8 @@
  *   lower.c        plan → program: kernels, element functions
  *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue
  *   rows.c         row kernels: rows, tasks, scratch; equation.c loops of one equation; reduce.c its reduction
+ *   windows.c      reductions over windows, several at a time
+ *   transpose.c    maps that turn their operands, block by block
  *   expression.c   equation exprs → values, each computed at the outermost loop that knows what it needs; vector.c what may be one
  *   address.c      reads → loads, with their subscripts, clamps and `otherwise`
  *   scope.c        open loops, what is known and what was computed in each
@@ -160,8 +162,18 @@ void lower_equation(Lowering *l, const Equation *equation, int row_count, Value 
 void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along);
 /* Accumulators for `count` vectors along l->vector, bound to base + k * lanes; results[k] is the k-th. */
 void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *base, int base_level, Value *part, Value **results);
+double reduction_identity(Reduction reduction);
+/* total (+) x, where x may be a tree. */
+Value *reduction_combine(Lowering *l, Reduction reduction, Value *total, Value *x);
 void lower_rows(Lowering *l);                /* rows.c */
+/* How many tasks share `total` items of `work` in all; a loop over this task's share; the indices that an item's number, flattened,
+ * stands for. */
+int64_t share_tasks(int64_t work, int64_t total);
+Statement *open_share(Lowering *l, const char *name, int64_t total);
+void bind_digits(Lowering *l, Value *number, int64_t total, const Index *const *indices, int count);
+bool lower_turned(Lowering *l);              /* transpose.c; false: not a map of that form */
 bool lower_contraction(Lowering *l);         /* contraction.c; false: not of a form it knows */
+bool lower_windows(Lowering *l);             /* windows.c; likewise */
 enum { MOST_TASKS = 16, LEAST_TASK_WORK = 100000 };
 
 #endif

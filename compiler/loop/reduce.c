@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-static double identity(Reduction reduction)
+double reduction_identity(Reduction reduction)
 {
     switch (reduction) {
     case REDUCE_SUM: case REDUCE_MEAN: return 0;
@@ -26,7 +26,7 @@ static int64_t reduced_count(const Expr *reduce)
 }
 
 /* total (+) x, where x may be a tree: named when it is needed twice. */
-static Value *combined(Lowering *l, Reduction reduction, Value *total, Value *x)
+Value *reduction_combine(Lowering *l, Reduction reduction, Value *total, Value *x)
 {
     Builder *build = l->build;
     switch (reduction) {
@@ -131,10 +131,10 @@ static void accumulate(Lowering *l, Accumulators *a, int which, Value *base, int
     if (part && total->type == VALUE_VECTOR) {
         Value *lanes = to_vector(l, (Lowered){part, 0}).value;
         Value *inside = build_op(build, OP_LT, build_op(build, OP_LANES, NULL, NULL, NULL), lanes, NULL);
-        Value *none = build_number(build, VALUE_VECTOR, identity(a->reduce->reduction));
+        Value *none = build_number(build, VALUE_VECTOR, reduction_identity(a->reduce->reduction));
         x.value = build_op(build, OP_SELECT, inside, x.value, none);
     }
-    build_set(build, a->totals[which], combined(l, a->reduce->reduction, total, x.value));
+    build_set(build, a->totals[which], reduction_combine(l, a->reduce->reduction, total, x.value));
     scope_pop(l);
 }
 
@@ -161,7 +161,7 @@ static Value *gather_totals(Lowering *l, const Accumulators *a)
     Value *totals[4];
     for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
     for (int count = a->count; count > 1; count = (count + 1) / 2)
-        for (int k = 0; k < count / 2; k++) totals[k] = combined(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
+        for (int k = 0; k < count / 2; k++) totals[k] = reduction_combine(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
     return totals[0];
 }
 
@@ -179,7 +179,7 @@ void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along)
     a.count = unrolling(a.along->extent / lanes);
     bool whole = reduce->args[0]->integer;
     ValueType type = whole && !l->vector ? VALUE_INT : l->vector ? VALUE_VECTOR : VALUE_FLOAT;
-    double start = identity(reduce->reduction);
+    double start = reduction_identity(reduce->reduction);
     int64_t whole_start = isinf(start) ? (start < 0 ? INT64_MIN / 2 : INT64_MAX / 2) : (int64_t)start;
     scope_push(l, NULL);
     for (int k = 0; k < a.count; k++)
@@ -203,7 +203,7 @@ void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *bas
     Variable *totals[8];
     for (int k = 0; k < count; k++)
         totals[k] = build_declare(build, arena_printf(l->arena, "%s_%d", reduction_name(reduce->reduction), k),
-                                  build_number(build, VALUE_VECTOR, identity(reduce->reduction)));
+                                  build_number(build, VALUE_VECTOR, reduction_identity(reduce->reduction)));
     Statement *loops[MAX_RANK * 2];
     scope_push(l, NULL);
     int opened = open_others(l, reduce, NULL, loops);
@@ -211,7 +211,7 @@ void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *bas
         scope_push(l, NULL);
         scope_bind_vector(l, l->vector, base, base_level, (int64_t)k * lanes, part);
         Value *x = lower_vector(l, reduce->args[0]);
-        build_set(build, totals[k], combined(l, reduce->reduction, build_variable(build, totals[k]), x));
+        build_set(build, totals[k], reduction_combine(l, reduce->reduction, build_variable(build, totals[k]), x));
         scope_pop(l);
     }
     close_all(l, loops, opened);

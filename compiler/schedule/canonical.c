@@ -186,7 +186,7 @@ static const char *call_key(Scheduler *s, Call *call, bool relative)
     node_map_init(&w.indices);
     put_int(&w, 'K', (int)kernel->form);
     put_int(&w, 'r', kernel->row_count);
-    put_int(&w, 'q', kernel->status_input * 2 + kernel->serial);
+    put_int(&w, 'q', kernel->status_input * 4 + kernel->windows * 2 + kernel->serial);
     for (int i = 0; i < call->equations.count; i++) put_equation(&w, call->equations.data[i]);
     if (kernel->form == KERNEL_CONTRACTION) {
         put_group(&w, 'b', c->batch, c->batch_count);

@@ -71,6 +71,8 @@ typedef struct Kernel {
     LIST(Tensor *) scratch; /* ROWS: tensors of STORE_NONE computed and used within one row: one row of them is kept, dense, the row
                              * axes dropped. They are indexed by their equations like any other tensor; the strides of their row axes are 0 */
     LIST(KernelParameter) parameters; /* every other tensor read or written, each once, in order of first use; also STATIC ones */
+    bool windows;           /* ROWS: one equation, a reduction over windows that move along a free index; its operands are neighbours along the
+                             * last free index, or don't depend on it: several windows are computed at a time */
     bool serial;            /* one task only (data-dependent reads) */
     int status_input;       /* data-dependent reads: 1 + the input whose values are used as subscripts; else 0 */
     int64_t macs, flops;    /* of one call */

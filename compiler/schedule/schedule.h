@@ -1,6 +1,8 @@
 /* What the parts of scheduling share. The order of work is schedule.c:
  *
  *   simplify.c     equations → indices of extent 1 gone, equal constants one tensor
+ *   pad.c          equations → windows that reach past the ends of a tensor read a copy with a border
+ *   orient.c       tensors → the order of their axes
  *   contraction.c  equations → contractions recognised; merge.c joins their indices, operands.c prepares operands
  *   rows.c         equations → calls: one contraction, or the equations of one row kernel
  *   layout.c       tensors → storage, strides, regions; results over operands that die there
@@ -89,6 +91,7 @@ struct Call {
     int position;           /* in Scheduler.calls */
     int row_limit;          /* ROWS: the most row axes */
     bool gathers;           /* data-dependent subscripts */
+    bool windows;           /* Kernel.windows */
     int stamp;
     int roll_class;         /* calls of one class differ in addresses alone, constant subscripts included */
 };
@@ -138,6 +141,8 @@ const char *tensor_last_name(const Tensor *tensor); /* "h" of "blocks.0.mlp.h" *
 
 /* --- stages -------------------------------------------------------------------------------------------------------- */
 void simplify_equations(Scheduler *s);
+void pad_windows(Scheduler *s);
+void orient_tensors(Scheduler *s);
 /* Fills `contraction` and rewrites the equation; what it appends to s->order precedes it. */
 bool contraction_prepare(Scheduler *s, Equation *equation, Contraction *contraction);
 void prepare_contractions(Scheduler *s);
