@@ -43,7 +43,7 @@ static LoopKernel *lower_kernel(Arena *arena, const Plan *plan, const Target *ta
     scope_push(l, &result->body);
     result->task = build_name(l->build, VALUE_INT, "task");
     declare_parameters(l);
-    bool done = kernel->form == KERNEL_CONTRACTION ? lower_contraction(l) : kernel->windows ? lower_windows(l) : lower_turned(l);
+    bool done = kernel->form == KERNEL_CONTRACTION ? lower_contraction(l) : kernel->chain ? lower_chain(l) : kernel->windows ? lower_windows(l) : lower_turned(l);
     if (!done) lower_rows(l);
     *stamp = l->stamp;
     if (l->depth != 1) bug("lowering %s: %d scopes left open", kernel->name, l->depth - 1);

@@ -28,22 +28,36 @@ static bool is_row_axis(const Kernel *kernel, const Tensor *tensor, int axis)
     return row;
 }
 
-static void declare_scratch(Lowering *l)
+Access scratch_access(const Lowering *l, const Tensor *tensor, int64_t rows, int64_t *elements)
 {
     const Kernel *kernel = l->kernel->kernel;
-    for (int k = 0; k < kernel->scratch.count; k++) {
-        const Tensor *tensor = kernel->scratch.data[k];
-        Access access = {.tensor = tensor};
-        int64_t count = 1;
-        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
-            if (is_row_axis(kernel, tensor, axis)) continue;
-            access.strides[axis] = count;
-            count *= tensor->extents[axis];
+    Access access = {.tensor = tensor};
+    int64_t count = 1;
+    int last = -1;
+    for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+        if (is_row_axis(kernel, tensor, axis)) {
+            if (last < 0) last = axis;
+            continue;
         }
-        const char *dot = strrchr(tensor->name, '.');
-        access.buffer = build_array(l->build, dot ? dot + 1 : tensor->name, tensor->type, count);
-        list_push(l->arena, &l->accesses, access);
+        access.strides[axis] = count;
+        count *= tensor->extents[axis];
     }
+    if (rows > 1) {
+        access.origin_step = access.strides[last] = (count + 15) / 16 * 16;
+        count = access.origin_step * rows;
+    }
+    *elements = count;
+    return access;
+}
+
+Access *declare_scratch(Lowering *l, const Tensor *tensor, int64_t rows)
+{
+    int64_t count;
+    Access access = scratch_access(l, tensor, rows, &count);
+    const char *dot = strrchr(tensor->name, '.');
+    access.buffer = build_array(l->build, dot ? dot + 1 : tensor->name, tensor->type, count);
+    list_push(l->arena, &l->accesses, access);
+    return &l->accesses.data[l->accesses.count - 1];
 }
 
 /* --- rows ---------------------------------------------------------------------------------------------------------- */
@@ -161,7 +175,7 @@ void lower_rows(Lowering *l)
     Rows rows = {.count = kernel->form == KERNEL_ROWS ? kernel->row_count : 0};
     if (kernel->equations.count == 1 && rows.count == 0 && first->free_count > 1) rows.count = first->free_count - 1;
     for (int k = 0; k < rows.count; k++) rows.indices[k] = first->free[k];
-    declare_scratch(l);
+    for (int k = 0; k < kernel->scratch.count; k++) declare_scratch(l, kernel->scratch.data[k], 1);
     int64_t tasks = choose_tasks(kernel, &rows);
     l->kernel->tasks = tasks;
     if (tasks > 1) share_rows(l, &rows, tasks);

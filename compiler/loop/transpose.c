@@ -105,7 +105,7 @@ static void lower_block(Lowering *l, Turn *turn, Value *row, int row_level, Valu
     scope_push(l, NULL);
     scope_bind_vector(l, turn->vector, column, column_level, 0, part);
     for (int k = 0; k < turn->read_count; k++) {
-        Value *loaded = build_load_vector(build, turn->blocks[k], build_mul(build, r, build_int(build, lanes)), NULL);
+        Value *loaded = build_load_vector(build, turn->blocks[k], build_mul(build, r, build_int(build, lanes)), part);
         scope_remember(l, turn->reads[k], (Lowered){build_let(build, "turned", loaded), scope_level(l)});
     }
     store_result(l, lower_vector(l, l->equation->value));

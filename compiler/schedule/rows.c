@@ -137,7 +137,7 @@ static void visit_same_row(Expr *read, bool inside, void *context)
     }
 }
 
-static bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads)
+bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads)
 {
     *reads = false;
     for (int i = 0; i < consumer->equations.count; i++) {
@@ -201,7 +201,7 @@ static void mark_writes(const Call *call, int stamp)
     for (int i = 0; i < call->writes.count; i++) tensor_plan(call->writes.data[i])->stamp = stamp;
 }
 
-static void renumber(Scheduler *s, int from)
+void calls_renumber(Scheduler *s, int from)
 {
     for (int i = from; i < s->calls.count; i++) s->calls.data[i]->position = i;
 }
@@ -233,7 +233,7 @@ static bool bring_together(Scheduler *s, int from, int to)
     s->calls.data[kept++] = first;
     s->calls.data[kept++] = second;
     for (int i = 0; i < count; i++) s->calls.data[kept++] = after[i];
-    renumber(s, from);
+    calls_renumber(s, from);
     return true;
 }
 
@@ -248,7 +248,7 @@ static void push_tensor(Scheduler *s, Call *call, Tensor *tensor, bool written)
         list_push(s->arena, &call->reads, tensor);
 }
 
-static void absorb(Scheduler *s, Call *into, Call *from, int rows)
+void call_absorb(Scheduler *s, Call *into, const Call *from)
 {
     for (int i = 0; i < from->equations.count; i++) {
         Equation *equation = from->equations.data[i];
@@ -257,11 +257,16 @@ static void absorb(Scheduler *s, Call *into, Call *from, int rows)
     }
     for (int i = 0; i < from->reads.count; i++) push_tensor(s, into, from->reads.data[i], false);
     for (int i = 0; i < from->writes.count; i++) push_tensor(s, into, from->writes.data[i], true);
+}
+
+static void absorb(Scheduler *s, Call *into, Call *from, int rows)
+{
+    call_absorb(s, into, from);
     into->row_limit = rows;
     int at = from->position;
     memmove(s->calls.data + at, s->calls.data + at + 1, (size_t)(s->calls.count - at - 1) * sizeof *s->calls.data);
     s->calls.count--;
-    renumber(s, at);
+    calls_renumber(s, at);
 }
 
 static bool is_rows(const Call *call)
@@ -446,6 +451,7 @@ void form_calls(Scheduler *s)
         if (!is_rows(call)) continue;
         while (join_producer(s, &call)) continue;
     }
+    form_chains(s);
     for (int i = 0; i < s->calls.count; i++) note_live_range(s->calls.data[i]);
     for (int i = 0; i < s->calls.count; i++) finish_call(s, s->calls.data[i]);
 }

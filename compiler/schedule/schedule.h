@@ -5,6 +5,7 @@
  *   orient.c       tensors → the order of their axes
  *   contraction.c  equations → contractions recognised; merge.c joins their indices, operands.c prepares operands
  *   rows.c         equations → calls: one contraction, or the equations of one row kernel
+ *   chain.c        calls → a contraction, row equations and another contraction are one call
  *   layout.c       tensors → storage, strides, regions; results over operands that die there
  *   canonical.c    calls → kernels: equal ones are one; parameters
  *   roll.c         calls → items: a repeated sequence of calls is a loop
@@ -147,6 +148,7 @@ void orient_tensors(Scheduler *s);
 bool contraction_prepare(Scheduler *s, Equation *equation, Contraction *contraction);
 void prepare_contractions(Scheduler *s);
 void form_calls(Scheduler *s);
+void form_chains(Scheduler *s);
 void lay_out(Scheduler *s);
 void share_kernels(Scheduler *s);
 void roll(Scheduler *s);
@@ -165,6 +167,12 @@ Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *
 /* panels[batch…, n // PW, k…, n % PW] of `value`. */
 Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, const Axis *batch, const Axis *n, int k_count,
                          const Axis *k);
+
+/* rows.c */
+/* Whether `consumer` reads what `producer` computes in its own row alone, of `rows` leading indices; *reads: whether at all. */
+bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads);
+void call_absorb(Scheduler *s, Call *into, const Call *from); /* appends equations, reads and writes */
+void calls_renumber(Scheduler *s, int from);
 
 /* memory.c */
 Region *region_new(Scheduler *s, RegionKind kind, int64_t bytes);
