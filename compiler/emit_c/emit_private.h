@@ -11,7 +11,7 @@ extern const char shared_executor_text[], shared_status_text[], shared_model_tex
 /* Small scalar functions, printed only where used (helpers.c has their text). */
 typedef enum {
     HELPER_MIN, HELPER_MAX, HELPER_ABS, HELPER_SQRT, HELPER_FLOOR, HELPER_ROUND, HELPER_INT_MIN, HELPER_INT_MAX, HELPER_INT_ABS,
-    HELPER_FLOORDIV, HELPER_MOD, HELPER_AS_FLOAT, HELPER_AS_INT, HELPER_ADD_I32, HELPER_SUB_I32, HELPER_MUL_I32, HELPER_SHIFT_LEFT,
+    HELPER_FLOORDIV, HELPER_MOD, HELPER_AS_FLOAT, HELPER_AS_INT, HELPER_ADD_I32, HELPER_SUB_I32, HELPER_MUL_I32, HELPER_SHIFT_LEFT, HELPER_SCALE,
     HELPER_COUNT
 } Helper;
 
@@ -34,7 +34,7 @@ typedef struct {
     bool data_dependent;    /* run returns a status */
     Names names;            /* of the file's scope */
     KernelNames *kernels;
-    const char *const *inputs, *const *outputs; /* as parameters of run */
+    const char **inputs, **outputs;             /* as parameters of run */
     const char **input_macros, **output_macros; /* SMALL_PIXELS */
     const char **statics;   /* one for each plan->statics */
     unsigned helpers[HELPER_COUNT]; /* the machines (USED_ANYWHERE: all) of the forms that call it */
@@ -52,7 +52,7 @@ typedef struct {
     const char **buffers;   /* C name by buffer id */
     int buffer_count;
     const char *const *functions[2]; /* C name by Function: of the form's own operands, of FLOAT operands in a vector form */
-    bool (*used)[FUNCTION_COUNT];    /* which of those were called: two rows */
+    bool (*used)[MOST_FUNCTIONS];    /* which of those were called: two rows */
     bool task_used, status_used;
 } KernelPrinter;
 

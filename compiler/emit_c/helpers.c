@@ -37,6 +37,10 @@ static const struct {
     {HELPER_SUB_I32, "SUB_I32", "static inline int32_t gm_sub_i32(int32_t a, int32_t b)\n{\n    return (int32_t)((uint32_t)a - (uint32_t)b);\n}\n"},
     {HELPER_MUL_I32, "MUL_I32", "static inline int32_t gm_mul_i32(int32_t a, int32_t b)\n{\n    return (int32_t)((uint32_t)a * (uint32_t)b);\n}\n"},
     {HELPER_SHIFT_LEFT, "SHIFT_LEFT", "static inline int32_t gm_shift_left(int32_t a, int count)\n{\n    return (int32_t)((uint32_t)a << count);\n}\n"},
+    {HELPER_SCALE, "SCALE",
+     "/* a * 2^n in two steps: 2^n may lie outside the normal range where the result does not */\n"
+     "static inline float gm_scale(float a, float n)\n{\n    const int32_t whole = n > -301.0f && n < 301.0f ? (int32_t)n : 0, half = whole / 2;\n"
+     "    return a * gm_as_float((127 + half) * 8388608) * gm_as_float((127 + whole - half) * 8388608);\n}\n"},
 };
 
 /* In a file with vector forms the root is an instruction, so that it needs no library. */
@@ -134,6 +138,19 @@ static const char hooks_16[] =
     "GM_HOOK gm_v16 gm_v16_select(gm_m16 m, gm_v16 a, gm_v16 b) { return _mm512_mask_blend_ps(m, b, a); }\n"
     "GM_HOOK gm_v16 gm_v16_from_int(gm_i16 a) { return __builtin_convertvector(a, gm_v16); }\n"
     "GM_HOOK gm_i16 gm_v16_to_int(gm_v16 a) { return __builtin_convertvector(a, gm_i16); }\n"
+    "GM_HOOK gm_v16 gm_v16_scale(gm_v16 a, gm_v16 n) { return _mm512_maskz_scalef_ps(0xffff, a, n); }\n"
+    "GM_HOOK gm_v16 gm_v16_lookup8(const float *table, gm_i16 index)\n"
+    "{\n"
+    "    return _mm512_maskz_permutexvar_ps(0xffff, (__m512i)index, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));\n"
+    "}\n"
+    "GM_HOOK gm_v16 gm_v16_lookup16(const float *table, gm_i16 index)\n"
+    "{\n"
+    "    return _mm512_maskz_permutexvar_ps(0xffff, (__m512i)index, _mm512_loadu_ps(table));\n"
+    "}\n"
+    "GM_HOOK gm_v16 gm_v16_lookup32(const float *table, gm_i16 index)\n"
+    "{\n"
+    "    return _mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index, _mm512_loadu_ps(table + 16));\n"
+    "}\n"
     "GM_HOOK gm_i16 gm_i16_add(gm_i16 a, gm_i16 b) { return (gm_i16)((gm_u16)a + (gm_u16)b); }\n"
     "GM_HOOK gm_i16 gm_i16_sub(gm_i16 a, gm_i16 b) { return (gm_i16)((gm_u16)a - (gm_u16)b); }\n"
     "GM_HOOK gm_i16 gm_i16_mul(gm_i16 a, gm_i16 b) { return (gm_i16)((gm_u16)a * (gm_u16)b); }\n"
@@ -231,6 +248,20 @@ static const char hooks_8[] =
     "GM_HOOK gm_v8 gm_v8_select(gm_m8 m, gm_v8 a, gm_v8 b) { return _mm256_blendv_ps(b, a, (gm_v8)m); }\n"
     "GM_HOOK gm_v8 gm_v8_from_int(gm_i8 a) { return _mm256_cvtepi32_ps((__m256i)a); }\n"
     "GM_HOOK gm_i8 gm_v8_to_int(gm_v8 a) { return (gm_i8)_mm256_cvttps_epi32(a); }\n"
+    "GM_HOOK gm_v8 gm_v8_scale(gm_v8 a, gm_v8 n)\n"
+    "{\n"
+    "    const gm_i8 whole = (gm_i8)_mm256_cvtps_epi32(n), half = whole >> 1;\n"
+    "    return a * (gm_v8)((gm_u8)(half + 127) << 23) * (gm_v8)((gm_u8)(whole - half + 127) << 23);\n"
+    "}\n"
+    "GM_HOOK gm_v8 gm_v8_lookup8(const float *table, gm_i8 index) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index); }\n"
+    "GM_HOOK gm_v8 gm_v8_lookup16(const float *table, gm_i8 index)\n"
+    "{\n"
+    "    return _mm256_blendv_ps(gm_v8_lookup8(table, index), gm_v8_lookup8(table + 8, index), (gm_v8)(index << 28));\n"
+    "}\n"
+    "GM_HOOK gm_v8 gm_v8_lookup32(const float *table, gm_i8 index)\n"
+    "{\n"
+    "    return _mm256_blendv_ps(gm_v8_lookup16(table, index), gm_v8_lookup16(table + 16, index), (gm_v8)(index << 27));\n"
+    "}\n"
     "GM_HOOK gm_i8 gm_i8_add(gm_i8 a, gm_i8 b) { return (gm_i8)((gm_u8)a + (gm_u8)b); }\n"
     "GM_HOOK gm_i8 gm_i8_sub(gm_i8 a, gm_i8 b) { return (gm_i8)((gm_u8)a - (gm_u8)b); }\n"
     "GM_HOOK gm_i8 gm_i8_mul(gm_i8 a, gm_i8 b) { return (gm_i8)((gm_u8)a * (gm_u8)b); }\n"

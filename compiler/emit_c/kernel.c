@@ -232,14 +232,27 @@ static void print_block(KernelPrinter *printer, Reads *reads, const Block *block
 /* --- functions ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    const char *names[2][FUNCTION_COUNT];
-    bool used[2][FUNCTION_COUNT];
+    const char *names[2][MOST_FUNCTIONS];
+    bool used[2][MOST_FUNCTIONS];
 } FormFunctions;
 
 static KernelPrinter printer_new(Emitter *emitter, const LoopForm *form, FormFunctions *functions)
 {
     return (KernelPrinter){.emitter = emitter, .form = form, .lanes = form->target->lanes, .functions = {functions->names[0], functions->names[1]},
                            .used = functions->used};
+}
+
+static void print_table(Emitter *emitter, const LoopFunction *function, Writer *writer)
+{
+    enum { ACROSS = 4 };
+    if (!function->table_count) return;
+    writer_open(writer, "%sstatic const float table[%d] =", emitter->machines ? "GM_ALIGN " : "", function->table_count);
+    for (int k = 0; k < function->table_count; k += ACROSS) {
+        Text line = text_new(emitter->arena);
+        for (int i = k; i < k + ACROSS; i++) text_printf(&line, "%s%s", i > k ? ", " : "", c_float(emitter, (double)function->table[i]));
+        writer_line(writer, "%s%s", text_string(&line), k + ACROSS < function->table_count ? "," : "");
+    }
+    writer_close(writer, ";");
 }
 
 /* One element function; `row` 1: the FLOAT form beside vectors. */
@@ -252,11 +265,13 @@ static void print_function(Emitter *emitter, const LoopForm *form, FormFunctions
     Text parameters = text_new(emitter->arena);
     for (int i = 0; i < function->parameter_count; i++)
         text_printf(&parameters, "%s%s %s", i ? ", " : "", type, variable_name(&printer, function->parameters[i]));
+    if (function->comment) writer_comment(writer, function->comment);
     writer_line(writer, "static inline %s%s %s(%s)", form_attribute(emitter, form->target), type, functions->names[row][function->function],
                 text_string(&parameters));
     writer_brace(writer);
     for (int i = 0; i < function->parameter_count; i++)
         if (*variable_reads(&reads, function->parameters[i]) == 0) writer_line(writer, "(void)%s;", variable_name(&printer, function->parameters[i]));
+    print_table(emitter, function, writer);
     print_block(&printer, &reads, &function->body, writer);
     writer_line(writer, "return %s;", value_text(&printer, function->result));
     writer_close(writer, "");

@@ -270,12 +270,23 @@ static Printed shift(KernelPrinter *printer, const Value *value)
     return atom(arena_printf(arena, "gm_shift_left(%s, %d)", value_text(printer, a), (int)value->whole));
 }
 
+/* An entry of the function's table. */
+static Printed lookup(KernelPrinter *printer, const Value *value)
+{
+    Arena *arena = printer->emitter->arena;
+    const char *first = value->first ? arena_printf(arena, " + %d", value->first) : "";
+    if (is_vector(printer, value->type))
+        return atom(arena_printf(arena, "gm_v%d_lookup%d(table%s, %s)", lanes(printer), (int)value->whole, first,
+                                 value_text(printer, value->operands[0])));
+    return atom(arena_printf(arena, "table[(%s & %d)%s]", text_at(printer, value->operands[0], LEVEL_UNARY), (int)value->whole - 1, first));
+}
+
 /* A call of an element function: the form's own for its vectors, the FLOAT one for scalars beside them. */
 static Printed element_function(KernelPrinter *printer, const Value *value)
 {
     int row = printer->form->target->lanes > 1 && (lanes(printer) == 1 || value->type == VALUE_FLOAT) ? 1 : 0;
     const char *name = printer->functions[row] ? printer->functions[row][value->function] : NULL;
-    if (!name) bug("element function %s has no code", function_table[value->function].name);
+    if (!name) bug("element function %d has no code", value->function);
     printer->used[row][value->function] = true;
     return call(printer, name, value->operands[0], value->operands[1], NULL);
 }
@@ -326,6 +337,11 @@ static Printed print(KernelPrinter *printer, const Value *value)
     case OP_FLOAT_TO_BITS: return convert(printer, value);
     case OP_SHIFT_LEFT:
     case OP_SHIFT_RIGHT: return shift(printer, value);
+    case OP_SCALE:
+        if (is_vector(printer, value->type)) return hook(printer, 'v', "scale", a, b, NULL);
+        helper_use(printer, HELPER_AS_FLOAT);
+        return helper(printer, HELPER_SCALE, "gm_scale", a, b);
+    case OP_LOOKUP: return lookup(printer, value);
     case OP_CALL: return element_function(printer, value);
     case OP_REDUCE_ADD: return lanes(printer) > 1 ? hook(printer, 'v', "sum", a, NULL, NULL) : print(printer, a);
     case OP_REDUCE_MUL: return lanes(printer) > 1 ? hook(printer, 'v', "product", a, NULL, NULL) : print(printer, a);

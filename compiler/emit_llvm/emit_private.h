@@ -17,12 +17,13 @@ typedef struct {
     const char *cpu, *features;
     Arena *arena;
     const LoopForm *form;
-    LLVMValueRef functions[2][FUNCTION_COUNT]; /* element functions: of the form's vectors, and of FLOAT beside them */
+    LLVMValueRef functions[2][MOST_FUNCTIONS]; /* element functions: of the form's vectors, and of FLOAT beside them */
 
     /* the function being written */
     int lanes;                /* of VECTOR: the form's, or 1 in a FLOAT function */
     LLVMValueRef function;
     LLVMBasicBlockRef entry;  /* holds the allocas */
+    LLVMValueRef table;       /* of an element function */
     LLVMValueRef *values;     /* by variable id: the value, or the alloca of one that changes */
     bool *changes;
     int value_count;

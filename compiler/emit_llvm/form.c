@@ -67,6 +67,20 @@ static void end_function(Writer *writer)
 
 /* --- element functions -------------------------------------------------------------------------------------------- */
 
+static LLVMValueRef write_table(Writer *writer, const LoopFunction *function)
+{
+    if (!function->table_count) return NULL;
+    LLVMValueRef *entries = arena_new_array(writer->arena, LLVMValueRef, function->table_count);
+    for (int i = 0; i < function->table_count; i++) entries[i] = LLVMConstReal(writer->f32, (double)function->table[i]);
+    LLVMTypeRef type = LLVMArrayType(writer->f32, (unsigned)function->table_count);
+    LLVMValueRef table = LLVMAddGlobal(writer->module, type, arena_printf(writer->arena, "%s_table", function->name));
+    LLVMSetInitializer(table, LLVMConstArray(writer->f32, entries, (unsigned)function->table_count));
+    LLVMSetGlobalConstant(table, true);
+    LLVMSetLinkage(table, LLVMInternalLinkage);
+    LLVMSetAlignment(table, 64);
+    return table;
+}
+
 static void write_function(Writer *writer, int row, const LoopFunction *function)
 {
     int lanes = row == 1 ? 1 : writer->form->target->lanes;
@@ -79,6 +93,7 @@ static void write_function(Writer *writer, int row, const LoopFunction *function
     add_attribute(writer, code, "alwaysinline");
     writer->functions[row][function->function] = code;
     begin_function(writer, code, lanes);
+    writer->table = write_table(writer, function);
     for (int i = 0; i < function->parameter_count; i++) *variable_slot(writer, function->parameters[i]) = LLVMGetParam(code, (unsigned)i);
     write_block(writer, &function->body);
     LLVMBuildRet(writer->builder, write_value(writer, function->result));

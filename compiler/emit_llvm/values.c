@@ -317,6 +317,98 @@ static LLVMValueRef shift(Writer *writer, const Value *value)
     return value->op == OP_SHIFT_LEFT ? LLVMBuildShl(writer->builder, a, count, "") : LLVMBuildAShr(writer->builder, a, count, "");
 }
 
+/* --- tables and powers of two ------------------------------------------------------------------------------------- */
+
+static LLVMValueRef splat_whole(Writer *writer, int64_t whole, bool vector)
+{
+    LLVMValueRef scalar = LLVMConstInt(writer->i32, (unsigned long long)whole, true);
+    return vector ? constant_splat(writer, scalar) : scalar;
+}
+
+/* a * 2^b, in two steps where there is no instruction: 2^b may lie outside the normal range where the result does not. */
+static LLVMValueRef scale(Writer *writer, const Value *value)
+{
+    LLVMBuilderRef builder = writer->builder;
+    LLVMValueRef a = operand(writer, value, 0), b = operand(writer, value, 1);
+    bool vector = value_is_vector(writer, value->type);
+    if (vector && writer->lanes == 16) {
+        LLVMValueRef arguments[] = {a, b, a, LLVMConstAllOnes(LLVMInt16TypeInContext(writer->context)), LLVMConstInt(writer->i32, 4, false)};
+        return call_intrinsic(writer, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, arguments, 5);
+    }
+    LLVMTypeRef real = value_type(writer, value->type), whole_type = vector ? value_type(writer, VALUE_IVECTOR) : writer->i32;
+    LLVMValueRef whole = LLVMBuildFreeze(builder, LLVMBuildFPToSI(builder, b, whole_type, ""), "");
+    LLVMValueRef half = LLVMBuildAShr(builder, whole, splat_whole(writer, 1, vector), "");
+    LLVMValueRef steps[] = {half, LLVMBuildSub(builder, whole, half, "")};
+    for (int i = 0; i < 2; i++) {
+        LLVMValueRef biased = LLVMBuildAdd(builder, steps[i], splat_whole(writer, 127, vector), "");
+        LLVMValueRef power = LLVMBuildBitCast(builder, LLVMBuildShl(builder, biased, splat_whole(writer, 23, vector), ""), real, "");
+        a = LLVMBuildFMul(builder, a, power, "");
+    }
+    return a;
+}
+
+static LLVMValueRef table_vector(Writer *writer, int first, int count)
+{
+    LLVMValueRef place = integer_value(writer, first);
+    LLVMValueRef address = LLVMBuildGEP2(writer->builder, writer->f32, writer->table, &place, 1, "");
+    LLVMValueRef vector = LLVMBuildLoad2(writer->builder, LLVMVectorType(writer->f32, (unsigned)count), address, "");
+    LLVMSetAlignment(vector, 4);
+    return vector;
+}
+
+/* Entries that fit one vector (or two, with AVX-512), permuted. */
+static LLVMValueRef permuted(Writer *writer, int first, int entries, LLVMValueRef index)
+{
+    if (writer->lanes == 16 && entries == 32) {
+        LLVMValueRef arguments[] = {table_vector(writer, first, 16), index, table_vector(writer, first + 16, 16)};
+        return call_intrinsic(writer, "llvm.x86.avx512.vpermi2var.ps.512", NULL, 0, arguments, 3);
+    }
+    LLVMValueRef table = table_vector(writer, first, entries);
+    if (entries < writer->lanes) { /* twice */
+        LLVMValueRef order[MOST_LANES];
+        for (int i = 0; i < writer->lanes; i++) order[i] = LLVMConstInt(writer->i32, (unsigned)(i % entries), false);
+        table = LLVMBuildShuffleVector(writer->builder, table, LLVMGetPoison(LLVMTypeOf(table)), constant_lanes(writer, order), "");
+    }
+    LLVMValueRef arguments[] = {table, index};
+    return call_intrinsic(writer, writer->lanes == 16 ? "llvm.x86.avx512.permvar.sf.512" : "llvm.x86.avx2.permps", NULL, 0, arguments, 2);
+}
+
+/* Halves of the table, chosen by the bit of the index above them. */
+static LLVMValueRef lookup_lanes(Writer *writer, int first, int entries, LLVMValueRef index)
+{
+    if (entries <= writer->lanes || writer->lanes == 16) return permuted(writer, first, entries, index);
+    LLVMValueRef low = lookup_lanes(writer, first, entries / 2, index), high = lookup_lanes(writer, first + entries / 2, entries / 2, index);
+    int bit = 0;
+    while (2 << bit != entries) bit++;
+    LLVMValueRef shifted = LLVMBuildShl(writer->builder, index, splat_whole(writer, 31 - bit, true), "");
+    LLVMValueRef upper = LLVMBuildICmp(writer->builder, LLVMIntSLT, shifted, LLVMConstNull(LLVMTypeOf(shifted)), "");
+    return choose(writer, upper, high, low);
+}
+
+static LLVMValueRef lookup_one(Writer *writer, const Value *value, LLVMValueRef index)
+{
+    LLVMBuilderRef builder = writer->builder;
+    LLVMValueRef entry = LLVMBuildAnd(builder, index, LLVMConstInt(writer->i32, (unsigned long long)value->whole - 1, false), "");
+    entry = LLVMBuildAdd(builder, entry, LLVMConstInt(writer->i32, (unsigned long long)value->first, false), "");
+    LLVMValueRef address = LLVMBuildGEP2(builder, writer->f32, writer->table, &entry, 1, "");
+    return LLVMBuildLoad2(builder, writer->f32, address, "");
+}
+
+static LLVMValueRef lookup(Writer *writer, const Value *value)
+{
+    LLVMBuilderRef builder = writer->builder;
+    LLVMValueRef index = operand(writer, value, 0);
+    if (!value_is_vector(writer, value->type)) return lookup_one(writer, value, index);
+    if (writer->lanes >= 8) return lookup_lanes(writer, value->first, (int)value->whole, index);
+    LLVMValueRef result = LLVMGetPoison(value_type(writer, value->type));
+    for (int i = 0; i < writer->lanes; i++) {
+        LLVMValueRef lane = LLVMConstInt(writer->i32, (unsigned)i, false);
+        LLVMValueRef entry = lookup_one(writer, value, LLVMBuildExtractElement(builder, index, lane, ""));
+        result = LLVMBuildInsertElement(builder, result, entry, lane, "");
+    }
+    return result;
+}
+
 /* --- over lanes --------------------------------------------------------------------------------------------------- */
 
 /* The lanes exchanged at a distance: one level of the tree. */
@@ -348,7 +440,7 @@ static LLVMValueRef element_function(Writer *writer, const Value *value)
 {
     int row = writer->form->target->lanes > 1 && (writer->lanes == 1 || value->type == VALUE_FLOAT) ? 1 : 0;
     LLVMValueRef function = writer->functions[row][value->function], arguments[2] = {operand(writer, value, 0), NULL};
-    if (!function) bug("element function %s has no code", function_table[value->function].name);
+    if (!function) bug("element function %d has no code", value->function);
     int count = value->operands[1] ? 2 : 1;
     if (count == 2) arguments[1] = operand(writer, value, 1);
     return LLVMBuildCall2(writer->builder, LLVMGlobalGetValueType(function), function, arguments, (unsigned)count, "");
@@ -405,6 +497,8 @@ LLVMValueRef write_value(Writer *writer, const Value *value)
     case OP_FLOAT_TO_BITS: return convert(writer, value);
     case OP_SHIFT_LEFT:
     case OP_SHIFT_RIGHT: return shift(writer, value);
+    case OP_SCALE: return scale(writer, value);
+    case OP_LOOKUP: return lookup(writer, value);
     case OP_CALL: return element_function(writer, value);
     case OP_REDUCE_ADD:
     case OP_REDUCE_MUL:

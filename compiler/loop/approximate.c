@@ -67,13 +67,6 @@ static Value *nearest(Maths *m, Value *a, Value *b, Value **bits)
     return maths_keep(m, "n", maths_op(m, OP_SUB, sum, rounder));
 }
 
-/* 2^n for an integer n in [-126, 127]. */
-static Value *power_of_two(Maths *m, Value *n)
-{
-    Value *biased = maths_op(m, OP_ADD, n, whole(m, 127));
-    return maths_op(m, OP_BITS_TO_FLOAT, build_shift(m->builder, OP_SHIFT_LEFT, biased, 23), NULL);
-}
-
 /* x * 2^n, both x and the result normal; `bits` as nearest() gives them. */
 static Value *times_power_of_two(Maths *m, Value *x, Value *bits)
 {
@@ -94,12 +87,12 @@ static const double exp_coefficients[] = {0.49999994, 0.166665196, 0.0416683927,
 #define LN2_HIGH 0.693359375
 #define LN2_LOW -0.000212194440
 
-/* x = n ln2 + r; gives e^r, and n plus ROUNDER_BITS. */
-static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **bits)
+/* x = n ln2 + r; gives e^r, n, and n plus ROUNDER_BITS. */
+static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **n, Value **bits)
 {
-    Value *n = nearest(m, x, maths_number(m, 1.44269504), bits);
-    Value *rough = maths_keep(m, "r", maths_fma(m, n, maths_number(m, -LN2_HIGH), x));
-    Value *r = maths_fma(m, n, maths_number(m, -LN2_LOW), rough);
+    *n = nearest(m, x, maths_number(m, 1.44269504), bits);
+    Value *rough = maths_keep(m, "r", maths_fma(m, *n, maths_number(m, -LN2_HIGH), x));
+    Value *r = maths_fma(m, *n, maths_number(m, -LN2_LOW), rough);
     if (low) r = maths_op(m, OP_ADD, r, low);
     r = maths_keep(m, "r", r);
     Value *q = maths_polynomial(m, r, exp_coefficients, COUNT(exp_coefficients));
@@ -110,19 +103,15 @@ static Value *exp_reduced(Maths *m, Value *x, Value *low, Value **bits)
 Value *maths_exp(Maths *m, Value *high, Value *low)
 {
     Value *bits = NULL;
-    Value *power = exp_reduced(m, high, low, &bits);
-    /* Two steps: 2^n may lie outside the normal range where the result does not, and a denormal is then rounded once. */
-    Value *n = maths_keep(m, "whole", maths_op(m, OP_SUB, bits, whole(m, ROUNDER_BITS)));
-    Value *half = maths_keep(m, "half", build_shift(m->builder, OP_SHIFT_RIGHT, n, 1));
-    Value *scaled = maths_op(m, OP_MUL, power, power_of_two(m, half));
-    return maths_op(m, OP_MUL, scaled, power_of_two(m, maths_op(m, OP_SUB, n, half)));
+    Value *n = NULL, *power = exp_reduced(m, high, low, &n, &bits);
+    return maths_op(m, OP_SCALE, power, n);
 }
 
 /* e^x for x in [-86, 87] without further care. */
 static Value *exp_inside(Maths *m, Value *x)
 {
-    Value *bits = NULL;
-    Value *power = exp_reduced(m, x, NULL, &bits);
+    Value *n = NULL, *bits = NULL;
+    Value *power = exp_reduced(m, x, NULL, &n, &bits);
     return times_power_of_two(m, power, bits);
 }
 
@@ -139,8 +128,9 @@ static Value *nan_kept(Maths *m, Value *x, Value *result)
 static Value *function_exp(Maths *m, Value *x, Value *unused)
 {
     (void)unused;
-    Value *inside = maths_keep(m, "inside", clamp(m, x, -105, 90));
-    return nan_kept(m, x, maths_exp(m, inside, NULL));
+    /* The first operand gives way to a NaN. */
+    Value *inside = maths_op(m, OP_MAX, maths_number(m, -105), x);
+    return maths_exp(m, maths_keep(m, "inside", maths_op(m, OP_MIN, maths_number(m, 90), inside)), NULL);
 }
 
 static Value *function_sigmoid(Maths *m, Value *x, Value *unused)
@@ -274,7 +264,8 @@ static Value *circle(Maths *m, Value *x, int shift)
 static Value *function_sin(Maths *m, Value *x, Value *unused)
 {
     (void)unused;
-    return circle(m, x, 0);
+    Value *tiny = compare(m, OP_LT, maths_op(m, OP_ABS, x, NULL), 0x1p-12); /* keeps the sign of 0 */
+    return maths_select(m, tiny, x, maths_keep(m, "sine", circle(m, x, 0)));
 }
 
 static Value *function_cos(Maths *m, Value *x, Value *unused)
@@ -290,10 +281,18 @@ static const struct {
     Function function;
     const char *name;
     Approximation *body;
+    double ulps;      /* a table within this is used instead where it is cheaper; 0: no table */
+    int cost;         /* vector instructions of the body, roughly */
 } table[] = {
-    {FN_EXP, "gm_exp", function_exp},       {FN_LOG, "gm_log", function_log},    {FN_LOG1P, "gm_log1p", function_log1p},
-    {FN_SIN, "gm_sin", function_sin},       {FN_COS, "gm_cos", function_cos},    {FN_TANH, "gm_tanh", function_tanh},
-    {FN_SIGMOID, "gm_sigmoid", function_sigmoid}, {FN_ERF, "gm_erf", function_erf}, {FN_POW, "gm_pow", maths_pow},
+    {FN_EXP, "gm_exp", function_exp, 0, 0},
+    {FN_LOG, "gm_log", function_log, 0, 0},
+    {FN_LOG1P, "gm_log1p", function_log1p, 0, 0},
+    {FN_SIN, "gm_sin", function_sin, 0, 0},
+    {FN_COS, "gm_cos", function_cos, 0, 0},
+    {FN_TANH, "gm_tanh", function_tanh, 2.5, 40},
+    {FN_SIGMOID, "gm_sigmoid", function_sigmoid, 0, 0},
+    {FN_ERF, "gm_erf", function_erf, 0, 0},
+    {FN_POW, "gm_pow", maths_pow, 0, 0},
 };
 
 static int table_row(Function function)
@@ -308,32 +307,41 @@ bool approximate_exists(Function function)
     return table_row(function) >= 0;
 }
 
-LoopFunction *approximate(Arena *arena, Function function, int lanes)
+LoopFunction *loop_function(Arena *arena, int function, int lanes, Maths *maths)
 {
-    int row = table_row(function);
-    if (row < 0) bug("no approximation of %s", function_table[function].name);
     LoopFunction *result = arena_new_object(arena, LoopFunction);
     result->function = function;
     result->lanes = lanes;
-    result->name = table[row].name;
-    result->parameter_count = function_table[function].arity;
+    result->parameter_count = function_arity(function);
     Builder *builder = builder_new(arena, lanes, NULL, &result->body);
-    Maths maths = {builder, result, builder_vector_type(builder), lanes == 1 ? VALUE_I32 : VALUE_IVECTOR};
-    Value *parameters[2] = {NULL, NULL};
-    for (int k = 0; k < result->parameter_count; k++) {
-        result->parameters[k] = build_name(builder, maths.real, k ? "y" : "x");
-        parameters[k] = build_variable(builder, result->parameters[k]);
-    }
-    result->result = table[row].body(&maths, parameters[0], parameters[1]);
+    *maths = (Maths){builder, result, builder_vector_type(builder), lanes == 1 ? VALUE_I32 : VALUE_IVECTOR};
+    for (int k = 0; k < result->parameter_count; k++) result->parameters[k] = build_name(builder, maths->real, k ? "y" : "x");
     return result;
 }
 
-void approximate_all(Arena *arena, const bool *uses, int lanes, LoopFunctions *list)
+LoopFunction *approximate(Arena *arena, Fits *fits, int function, const Target *target, int lanes)
 {
-    bool wanted[FUNCTION_COUNT];
+    if (function >= FUNCTION_COUNT) return fitted_function(arena, fits, function, target, lanes);
+    int row = table_row((Function)function);
+    if (row < 0) bug("no approximation of %s", function_table[function].name);
+    Maths maths;
+    LoopFunction *result = loop_function(arena, function, lanes, &maths);
+    Value *parameters[2] = {NULL, NULL};
+    for (int k = 0; k < result->parameter_count; k++) parameters[k] = build_variable(maths.builder, result->parameters[k]);
+    const Fit *fit = table[row].ulps > 0 ? fits_function(fits, table[row].function, table[row].ulps, target, table[row].cost) : NULL;
+    result->name = table[row].name;
+    result->result = fit ? maths_table(&maths, fit, parameters[0]) : table[row].body(&maths, parameters[0], parameters[1]);
+    return result;
+}
+
+void approximate_all(Arena *arena, Fits *fits, const bool *uses, const Target *target, int lanes, LoopFunctions *list)
+{
+    bool wanted[MOST_FUNCTIONS];
     memcpy(wanted, uses, sizeof wanted);
     if (wanted[FN_LOG1P]) wanted[FN_LOG] = true;
     if (wanted[FN_SIGMOID]) wanted[FN_EXP] = true;
     for (int k = 0; k < COUNT(table); k++)
-        if (wanted[table[k].function]) list_push(arena, list, approximate(arena, table[k].function, lanes));
+        if (wanted[table[k].function]) list_push(arena, list, approximate(arena, fits, table[k].function, target, lanes));
+    for (int function = FUNCTION_COUNT; function < MOST_FUNCTIONS; function++)
+        if (wanted[function]) list_push(arena, list, approximate(arena, fits, function, target, lanes));
 }

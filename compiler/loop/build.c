@@ -23,6 +23,11 @@ int op_operands(Op op)
     return op_table[op].operands;
 }
 
+int function_arity(int function)
+{
+    return function < FUNCTION_COUNT ? function_table[function].arity : 1;
+}
+
 const char *value_type_name(ValueType type)
 {
     static const char *const names[] = {"int", "flag", "float", "vector", "ivector", "i32", "mask"};
@@ -94,7 +99,9 @@ bool value_is_leaf(const Value *value)
 bool value_equal(const Value *a, const Value *b)
 {
     if (a == b) return true;
-    if (a->op != b->op || a->type != b->type || a->whole != b->whole || a->variable != b->variable || a->buffer != b->buffer) return false;
+    if (a->op != b->op || a->type != b->type || a->whole != b->whole || a->variable != b->variable || a->buffer != b->buffer ||
+        a->first != b->first)
+        return false;
     if (a->op == OP_NUMBER && memcmp(&a->number, &b->number, sizeof a->number) != 0) return false;
     if (a->op == OP_CALL && a->function != b->function) return false;
     for (int k = 0; k < 4; k++) {
@@ -145,14 +152,14 @@ static ValueType result_type(Op op, const Value *a, const Value *b)
     case OP_SELECT: return b->type;
     case OP_SPLAT: return VALUE_VECTOR;
     case OP_SPLAT_FLAG: return VALUE_MASK;
-    case OP_TO_FLOAT: case OP_BITS_TO_FLOAT: return a->type == VALUE_IVECTOR ? VALUE_VECTOR : VALUE_FLOAT;
+    case OP_TO_FLOAT: case OP_BITS_TO_FLOAT: case OP_LOOKUP: return a->type == VALUE_IVECTOR ? VALUE_VECTOR : VALUE_FLOAT;
     case OP_TO_INT: case OP_FLOAT_TO_BITS: return a->type == VALUE_VECTOR ? VALUE_IVECTOR : VALUE_I32;
     case OP_REDUCE_ADD: case OP_REDUCE_MUL: case OP_REDUCE_MIN: case OP_REDUCE_MAX: return VALUE_FLOAT;
     case OP_LANES: return VALUE_VECTOR;
     case OP_NUMBER: case OP_INT: case OP_VARIABLE: case OP_LOAD: case OP_LOAD_VECTOR: case OP_LOAD_PART: case OP_ADD: case OP_SUB:
     case OP_MUL: case OP_DIV: case OP_FMA: case OP_NEG: case OP_MIN: case OP_MAX: case OP_ABS: case OP_SQRT: case OP_FLOOR:
     case OP_ROUND: case OP_FLOORDIV: case OP_MOD: case OP_AND: case OP_OR: case OP_NOT: case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT:
-    case OP_CALL: case OP_COUNT: break;
+    case OP_SCALE: case OP_CALL: case OP_COUNT: break;
     }
     return a->type;
 }
@@ -178,7 +185,7 @@ Value *build_shift(Builder *builder, Op op, Value *a, int bits)
     return value;
 }
 
-Value *build_call(Builder *builder, Function function, Value *a, Value *b)
+Value *build_call(Builder *builder, int function, Value *a, Value *b)
 {
     Value *value = build_op(builder, OP_CALL, a, b, NULL);
     value->function = function;
@@ -186,6 +193,14 @@ Value *build_call(Builder *builder, Function function, Value *a, Value *b)
         bool own = builder->lanes == 1 || a->type == VALUE_VECTOR;
         (own ? builder->kernel->uses : builder->kernel->uses_scalar)[function] = true;
     }
+    return value;
+}
+
+Value *build_lookup(Builder *builder, Value *index, int entries, int first)
+{
+    Value *value = build_op(builder, OP_LOOKUP, index, NULL, NULL);
+    value->whole = entries;
+    value->first = first;
     return value;
 }
 

@@ -22,6 +22,7 @@ ValueType builder_vector_type(const Builder *builder);
 const char *value_type_name(ValueType type);
 const char *op_name(Op op);
 int op_operands(Op op);
+int function_arity(int function); /* as in Value.function */
 
 /* --- values -------------------------------------------------------------------------------------------------------- */
 Value *build_int(Builder *builder, int64_t whole);
@@ -31,7 +32,9 @@ Value *build_variable(Builder *builder, Variable *variable);
 /* The result's type follows from the operation and its operands. */
 Value *build_op(Builder *builder, Op op, Value *a, Value *b, Value *c);
 Value *build_shift(Builder *builder, Op op, Value *a, int bits);
-Value *build_call(Builder *builder, Function function, Value *a, Value *b);
+Value *build_call(Builder *builder, int function, Value *a, Value *b);
+/* Of the table of the function being built; entries 8, 16 or 32. */
+Value *build_lookup(Builder *builder, Value *index, int entries, int first);
 Value *build_load(Builder *builder, Buffer *buffer, Value *subscript);
 /* `lanes` elements, or the first `part` of them when part is not NULL. A plain load where lanes is 1. */
 Value *build_load_vector(Builder *builder, Buffer *buffer, Value *subscript, Value *part);

@@ -1,154 +1,218 @@
-/* Chains: a contraction, row equations, another contraction (plan.h, Chain), one block of rows after the other.
- * In: a row kernel with a chain.  Out: tasks of whole blocks; in each the first contraction's tiles into an array on the stack, the row
- * equations row by row, and the second contraction's tiles from there. A block is some row tiles of both contractions, which share
- * their heights; every element is computed as it would be by kernels of their own. */
-#include "loop/tile.h"
+/* Chains of element functions in one variable: gelu, silu, whatever a user writes.
+ * In: exprs of an equation.  Out: chains, evaluated in double by the meanings of functions.def.  What approximates them is left to
+ * fit.c; no chain is known by name. */
+#include "loop/chain.h"
 
-#include "support/bug.h"
+#include "loop/approximate.h"
+
+#include <string.h>
+
+/* --- variables ----------------------------------------------------------------------------------------------------- */
+enum { MOST_VISITED = 4 * MOST_CHAIN };
 
 typedef struct {
-    const Kernel *kernel;
-    Tiling first, second;
-    Cut cut;
-    int64_t block_tiles, blocks, batches;
-    Value *batch[MAX_RANK];     /* of the block at hand */
-    Value *tile_from, *tile_to; /* its row tiles */
-    Value *row_from, *row_to;   /* and rows */
-} Blocks;
+    const Expr *barrier; /* counts as a variable itself; NULL: none */
+    int count;
+    const Expr *exprs[MOST_VISITED], *variables[MOST_VISITED];
+    bool overflow;
+} Search;
 
-/* --- geometry ------------------------------------------------------------------------------------------------------ */
-static int64_t row_length(const Equation *equation)
+static bool is_step(const Expr *expr)
 {
-    return (equation->result->extents[equation->rank - 1] + 15) / 16 * 16;
+    return expr->kind == EXPR_APPLY && (!expr->integer || function_table[expr->function].kind == FUNCTION_FLAG);
 }
 
-/* The choice looks at strides alone: scratch is declared when the blocks are known. */
-static bool choose_tilings(Lowering *l, Blocks *b)
+/* The one variable of an expr; the expr itself where there are several; NULL: none. */
+static const Expr *variable_of(Search *search, const Expr *expr)
 {
-    const Kernel *kernel = b->kernel;
-    int known = l->accesses.count;
-    int64_t count;
-    for (int k = 0; k < kernel->scratch.count; k++) list_push(l->arena, &l->accesses, scratch_access(l, kernel->scratch.data[k], 2, &count));
-    bool suitable = contraction_tiling(l, kernel->equations.data[kernel->equations.count - 1], &kernel->chain->second, &b->second) &&
-                    contraction_tiling(l, kernel->equations.data[0], &kernel->chain->first, &b->first);
-    l->accesses.count = known;
-    return suitable;
+    if (expr->kind == EXPR_NUMBER) return NULL;
+    if (!is_step(expr) || expr == search->barrier) return expr;
+    for (int k = 0; k < search->count; k++)
+        if (search->exprs[k] == expr) return search->variables[k];
+    const Expr *variable = NULL;
+    for (int k = 0; k < expr->count && variable != expr; k++) {
+        const Expr *part = variable_of(search, expr->args[k]);
+        if (!part || part == variable) continue;
+        variable = variable ? expr : part;
+    }
+    if (search->count == MOST_VISITED) {
+        search->overflow = true;
+        return expr;
+    }
+    search->exprs[search->count] = expr;
+    search->variables[search->count++] = variable;
+    return variable;
 }
 
-static bool choose_blocks(Lowering *l, Blocks *b)
+int chain_variables(const Expr *root, const Expr **variables, int most)
 {
-    const Kernel *kernel = b->kernel;
-    const Equation *first = kernel->equations.data[0];
-    if (!choose_tilings(l, b)) return false;
-    int height = b->first.cut.height < b->second.cut.height ? b->first.cut.height : b->second.cut.height;
-    b->cut = cut_evenly(b->first.rows, height);
-    Tiling *tilings[] = {&b->first, &b->second};
-    for (int k = 0; k < 2; k++) tilings[k]->cut = b->cut, tilings[k]->one_cut = true, tilings[k]->copies = false;
-    int64_t bytes = (row_length(first) + (kernel->chain->second.k[0]->extent + 15) / 16 * 16) * 4;
-    int64_t most = CHAIN_BYTES / (bytes * b->cut.height);
-    if (most < 1) most = 1;
-    b->blocks = (b->cut.tiles + most - 1) / most;
-    b->block_tiles = (b->cut.tiles + b->blocks - 1) / b->blocks;
-    b->blocks = (b->cut.tiles + b->block_tiles - 1) / b->block_tiles;
-    b->batches = 1;
-    for (int k = 0; k + 1 < kernel->row_count; k++) b->batches *= first->free[k]->extent;
+    Search first = {0};
+    const Expr *innermost = variable_of(&first, root);
+    if (!innermost || innermost == root || innermost->integer || first.overflow || most < 1) return 0;
+    int count = 0;
+    variables[count++] = innermost;
+    /* Visited in order of computation: a later one encloses the earlier ones. */
+    for (int k = 0; k < first.count && count < most; k++) {
+        const Expr *candidate = first.exprs[k];
+        if (candidate == root || candidate == innermost || candidate->integer || first.variables[k] != innermost) continue;
+        Search again = {.barrier = candidate};
+        if (variable_of(&again, root) == candidate && !again.overflow) variables[count++] = candidate;
+    }
+    return count;
+}
+
+/* --- making -------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    Chain *chain;
+    const Expr *variable;
+    const Expr *exprs[MOST_CHAIN]; /* by node */
+} Maker;
+
+/* The node of an expr; -1: no room. */
+static int make(Maker *maker, const Expr *expr)
+{
+    Chain *chain = maker->chain;
+    int args[3] = {-1, -1, -1};
+    for (int k = 0; k < chain->count; k++)
+        if (maker->exprs[k] == expr) return k;
+    bool apply = expr != maker->variable && expr->kind == EXPR_APPLY;
+    for (int k = 0; apply && k < expr->count; k++)
+        if ((args[k] = make(maker, expr->args[k])) < 0) return -1;
+    if (chain->count == MOST_CHAIN) return -1;
+    int node = chain->count++;
+    maker->exprs[node] = expr;
+    chain->nodes[node].kind = expr == maker->variable ? CHAIN_VARIABLE : apply ? CHAIN_APPLY : CHAIN_NUMBER;
+    chain->nodes[node].function = apply ? expr->function : FN_ADD;
+    chain->nodes[node].number = chain->nodes[node].kind == CHAIN_NUMBER ? expr->number : 0;
+    memcpy(chain->nodes[node].args, args, sizeof args);
+    return node;
+}
+
+bool chain_make(const Expr *root, const Expr *variable, Chain *chain)
+{
+    memset(chain, 0, sizeof *chain);
+    Maker maker = {.chain = chain, .variable = variable};
+    return make(&maker, root) >= 0;
+}
+
+void chain_of_function(Function function, Chain *chain)
+{
+    memset(chain, 0, sizeof *chain);
+    chain->count = 2;
+    chain->nodes[0].kind = CHAIN_VARIABLE;
+    chain->nodes[1].kind = CHAIN_APPLY;
+    chain->nodes[1].function = function;
+    for (int k = 0; k < 3; k++) chain->nodes[0].args[k] = chain->nodes[1].args[k] = -1;
+    chain->nodes[1].args[0] = 0;
+}
+
+/* --- what is asked of them ----------------------------------------------------------------------------------------- */
+double chain_value(const Chain *chain, double x)
+{
+    double values[MOST_CHAIN];
+    for (int k = 0; k < chain->count; k++) {
+        const int *args = chain->nodes[k].args;
+        double a[3] = {0};
+        switch (chain->nodes[k].kind) {
+        case CHAIN_VARIABLE: values[k] = x; break;
+        case CHAIN_NUMBER: values[k] = chain->nodes[k].number; break;
+        case CHAIN_APPLY:
+            for (int i = 0; i < 3; i++) a[i] = args[i] < 0 ? 0 : values[args[i]];
+            values[k] = function_evaluate(chain->nodes[k].function, a[0], a[1], a[2]);
+            break;
+        }
+    }
+    return values[chain->count - 1];
+}
+
+bool chain_equal(const Chain *a, const Chain *b)
+{
+    if (a->count != b->count) return false;
+    for (int k = 0; k < a->count; k++) {
+        if (a->nodes[k].kind != b->nodes[k].kind || a->nodes[k].function != b->nodes[k].function) return false;
+        if (memcmp(&a->nodes[k].number, &b->nodes[k].number, sizeof(double)) != 0) return false;
+        if (memcmp(a->nodes[k].args, b->nodes[k].args, sizeof a->nodes[k].args) != 0) return false;
+    }
     return true;
 }
 
-static int64_t chain_work(const Blocks *b)
+static int function_cost(Function function)
 {
-    const Contraction *parts[] = {&b->kernel->chain->first, &b->kernel->chain->second};
-    int64_t work = 0;
-    for (int p = 0; p < 2; p++) {
-        int64_t macs = b->batches * b->first.rows;
-        for (int k = 0; k < parts[p]->n_count; k++) macs *= parts[p]->n[k]->extent;
-        for (int k = 0; k < parts[p]->k_count; k++) macs *= parts[p]->k[k]->extent;
-        work += macs;
+    switch (function) {
+    case FN_EXP: return 16;
+    case FN_LOG: return 25;
+    case FN_LOG1P: return 45;
+    case FN_SIN: case FN_COS: return 45;
+    case FN_TANH: case FN_ERF: return 24;
+    case FN_SIGMOID: return 32;
+    case FN_POW: return 120;
+    case FN_RSQRT: return 24;
+    case FN_DIV: case FN_SQRT: return 12;
+    case FN_MOD: case FN_FLOORDIV: return 14;
+    case FN_ADD: case FN_SUB: case FN_MUL: case FN_NEG: case FN_MIN: case FN_MAX: case FN_ABS: case FN_LT: case FN_GT: case FN_LE:
+    case FN_GE: case FN_EQ: case FN_NE: case FN_AND: case FN_OR: case FN_NOT: case FN_WHERE: case FN_FLOOR: case FN_ROUND:
+    case FUNCTION_COUNT: break;
     }
-    return work;
+    return 1;
 }
 
-/* --- one block ----------------------------------------------------------------------------------------------------- */
-/* The row at which tile number `tile` starts. */
-static Value *row_of(Lowering *l, const Blocks *b, Value *tile, const char *name)
+static bool is_affine(const Chain *chain, int node)
 {
-    Builder *build = l->build;
-    Value *row = build_mul(build, tile, build_int(build, b->cut.height));
-    if (b->cut.tall < b->cut.tiles) {
-        Value *shorter = build_sub(build, tile, build_int(build, b->cut.tall));
-        row = build_sub(build, row, build_op(build, OP_MAX, shorter, build_int(build, 0), NULL));
-    }
-    return scope_settle(l, (Lowered){row, scope_level(l)}, name).value;
-}
-
-static void place_block(Lowering *l, Blocks *b, Value *item)
-{
-    Builder *build = l->build;
-    const Equation *first = b->kernel->equations.data[0], *second = b->kernel->equations.data[b->kernel->equations.count - 1];
-    bind_digits(l, item, b->batches * b->blocks, (const Index *const *)first->free, b->kernel->row_count - 1);
-    for (int k = 0; k + 1 < b->kernel->row_count; k++) {
-        b->batch[k] = scope_find(l, first->free[k])->base;
-        scope_bind(l, second->free[k], b->batch[k], scope_level(l), 0);
-    }
-    Value *block = build_op(build, OP_MOD, item, build_int(build, b->blocks), NULL);
-    b->tile_from = scope_settle(l, (Lowered){build_mul(build, block, build_int(build, b->block_tiles)), scope_level(l)}, "from").value;
-    Value *to = build_add(build, b->tile_from, build_int(build, b->block_tiles));
-    if (b->cut.tiles % b->block_tiles != 0) to = build_op(build, OP_MIN, to, build_int(build, b->cut.tiles), NULL);
-    b->tile_to = scope_settle(l, (Lowered){to, scope_level(l)}, "to").value;
-    b->row_from = row_of(l, b, b->tile_from, "row_from");
-    b->row_to = row_of(l, b, b->tile_to, "row_to");
-}
-
-static void declare_between(Lowering *l, const Blocks *b)
-{
-    const Kernel *kernel = b->kernel;
-    const Tensor *blocks[] = {kernel->equations.data[0]->result, kernel->chain->second.rows->tensor};
-    for (int k = 0; k < kernel->scratch.count; k++) {
-        const Tensor *tensor = kernel->scratch.data[k];
-        bool block = tensor == blocks[0] || tensor == blocks[1];
-        Access *access = declare_scratch(l, tensor, block ? b->block_tiles * b->cut.height : 1);
-        if (!block) continue;
-        access->origin = b->row_from;
-        access->origin_level = scope_level(l);
+    const int *args = chain->nodes[node].args;
+    switch ((int)chain->nodes[node].function) {
+    case FN_ADD: case FN_SUB: case FN_NEG: return true;
+    case FN_MUL: return chain->nodes[args[0]].kind == CHAIN_NUMBER || chain->nodes[args[1]].kind == CHAIN_NUMBER;
+    case FN_DIV: return chain->nodes[args[1]].kind == CHAIN_NUMBER;
+    default: return false;
     }
 }
 
-static void row_equations(Lowering *l, const Blocks *b)
+bool chain_is_composed(const Chain *chain)
 {
-    const Kernel *kernel = b->kernel;
-    Value *rows[MAX_RANK];
-    Statement *loop = loop_open(l, kernel->equations.data[0]->free[kernel->row_count - 1]->name, b->row_from, b->row_to, 1);
-    for (int k = 0; k + 1 < kernel->row_count; k++) rows[k] = b->batch[k];
-    rows[kernel->row_count - 1] = loop_variable(l, loop);
-    for (int k = 1; k + 1 < kernel->equations.count; k++)
-        lower_equation(l, kernel->equations.data[k], kernel->row_count, rows, scope_level(l));
-    loop_close(l, loop);
+    int calls = 0, bent = 0;
+    for (int k = 0; k < chain->count; k++) {
+        if (chain->nodes[k].kind != CHAIN_APPLY) continue;
+        calls += approximate_exists(chain->nodes[k].function);
+        bent += !is_affine(chain, k);
+    }
+    return calls > 0 && bent > 1;
 }
 
-static void contraction_part(Lowering *l, const Blocks *b, const Equation *equation, Tiling *tiling)
+int chain_cost(const Chain *chain)
 {
-    scope_push(l, NULL);
-    lowering_equation(l, equation);
-    contraction_tiles(l, tiling, b->tile_from, b->tile_to);
-    scope_pop(l);
+    int cost = 0;
+    for (int k = 0; k < chain->count; k++)
+        if (chain->nodes[k].kind == CHAIN_APPLY) cost += function_cost(chain->nodes[k].function);
+    return cost;
 }
 
-bool lower_chain(Lowering *l)
+/* --- printing ------------------------------------------------------------------------------------------------------ */
+enum { LONGEST_TEXT = 200 };
+
+static void print_node(const Chain *chain, int node, Text *out)
 {
-    const Kernel *kernel = l->kernel->kernel;
-    Blocks b = {.kernel = kernel};
-    if (!choose_blocks(l, &b)) return false;
-    int64_t total = b.batches * b.blocks;
-    l->kernel->tasks = share_tasks(kernel->serial ? 0 : chain_work(&b), total);
-    Statement *loop = open_share(l, "block", total);
-    int outer_pin = l->pin;
-    l->pin = scope_level(l);
-    place_block(l, &b, loop_variable(l, loop));
-    declare_between(l, &b);
-    contraction_part(l, &b, kernel->equations.data[0], &b.first);
-    row_equations(l, &b);
-    contraction_part(l, &b, kernel->equations.data[kernel->equations.count - 1], &b.second);
-    l->pin = outer_pin;
-    loop_close(l, loop);
-    return true;
+    if (out->length > LONGEST_TEXT) {
+        text_add(out, "...");
+        return;
+    }
+    if (chain->nodes[node].kind != CHAIN_APPLY) {
+        if (chain->nodes[node].kind == CHAIN_VARIABLE) text_add(out, "x");
+        else text_printf(out, "%.9g", chain->nodes[node].number);
+        return;
+    }
+    const FunctionInfo *info = &function_table[chain->nodes[node].function];
+    const int *args = chain->nodes[node].args;
+    bool sign = info->arity == 2 && strchr("+-*/%<>=!&|", info->name[0]);
+    text_printf(out, "%s(", sign ? "" : info->name);
+    for (int k = 0; k < info->arity; k++) {
+        if (k > 0 && sign) text_printf(out, " %s ", info->name);
+        else if (k > 0) text_add(out, ", ");
+        print_node(chain, args[k], out);
+    }
+    text_add(out, ")");
+}
+
+void chain_print(const Chain *chain, Text *out)
+{
+    print_node(chain, chain->count - 1, out);
 }

@@ -228,14 +228,35 @@ static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *resu
     return true;
 }
 
+/* A chain of element functions in one variable, as one function. */
+enum { MOST_VARIABLES = 8 };
+static bool lower_chain(Lowering *l, const Expr *expr, bool along, Lowered *result)
+{
+    const Expr *variables[MOST_VARIABLES];
+    if (expr->integer) return false;
+    int count = chain_variables(expr, variables, MOST_VARIABLES);
+    for (int k = 0; k < count; k++) {
+        Chain chain;
+        if (!chain_make(expr, variables[k], &chain) || !chain_is_composed(&chain)) continue;
+        int function = fits_find(l->fits, &chain, l->target);
+        if (function < 0) continue;
+        *result = lower_operand(l, variables[k], along);
+        result->value = build_call(l->build, function, result->value, NULL);
+        return true;
+    }
+    return false;
+}
+
 static Lowered lower_apply(Lowering *l, const Expr *expr)
 {
     bool along = (node_info(l, expr)->deps & l->vector_bit) != 0;
     FunctionKind kind = function_table[expr->function].kind;
     Lowered fused;
+    if (expr->function == FN_WHERE && lower_chain(l, expr, along, &fused)) return fused;
     if (expr->function == FN_WHERE) return lower_where(l, expr, along);
     if (expr->function == FN_AND || expr->function == FN_OR || expr->function == FN_NOT) return lower_logic(l, expr, along);
     if (kind == FUNCTION_FLAG) return lower_comparison(l, expr, along);
+    if (lower_chain(l, expr, along, &fused)) return fused;
     if (!expr->integer && lower_fused(l, expr, along, &fused)) return fused;
     Lowered x[2] = {{0}, {0}};
     bool whole = expr->integer && !along;
@@ -330,7 +351,6 @@ void store_result(Lowering *l, Value *value)
     Address address = {0};
     for (int axis = 0; axis < equation->rank; axis++)
         if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
     Lowered lowered = {value, scope_level(l)};
     if (element_type_is_integer(equation->result->type)) lowered = to_int(l, lowered);
     else lowered = l->vector && address.vector_stride == 1 ? to_vector(l, lowered) : to_real(l, lowered);

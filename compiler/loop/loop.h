@@ -53,8 +53,11 @@ typedef struct Value {
     int64_t whole;     /* OP_INT, OP_LANES…: see ops.def */
     Variable *variable;/* OP_VARIABLE */
     Buffer *buffer;    /* loads */
-    Function function; /* OP_CALL */
+    int first;         /* OP_LOOKUP: its entry 0 in the table of the function */
+    int function;      /* OP_CALL: a Function, or FUNCTION_COUNT + k: the k-th fitted one */
 } Value;
+
+enum { MOST_FITTED = 48, MOST_FUNCTIONS = FUNCTION_COUNT + MOST_FITTED };
 
 typedef struct Statement Statement;
 typedef LIST(Statement *) Block;
@@ -92,21 +95,24 @@ typedef struct LoopKernel {
     int64_t tasks;                /* independent, in any order; at least 1 */
     Block body;
     int64_t stack_bytes;
-    bool uses[FUNCTION_COUNT];    /* element functions called with VECTOR (or, when lanes is 1, FLOAT) operands */
-    bool uses_scalar[FUNCTION_COUNT]; /* called with FLOAT operands while lanes is not 1 */
+    bool uses[MOST_FUNCTIONS];    /* element functions called with VECTOR (or, when lanes is 1, FLOAT) operands */
+    bool uses_scalar[MOST_FUNCTIONS]; /* called with FLOAT operands while lanes is not 1 */
 } LoopKernel;
 
-/* An element function as straight-line loop code: parameters → result. Written once (approximate.c), printed by each back end for
- * VECTOR of its lanes and for FLOAT. */
+/* An element function as straight-line loop code: parameters → result. Written once (approximate.c, fitted.c), printed by each back
+ * end for VECTOR of its lanes and for FLOAT. */
 typedef struct {
-    Function function;
+    int function;                 /* as in Value */
     int lanes;
-    const char *name;             /* gm_exp */
+    const char *name;             /* gm_exp, gm_fitted_0 */
+    const char *comment;          /* what it computes and how well; NULL: nothing to say */
+    float *table;                 /* for OP_LOOKUP */
+    int table_count;              /* entries; 0: no table */
     Variable *parameters[2];
     int parameter_count;
     Block body;                   /* LETs */
     Value *result;
-    bool uses[FUNCTION_COUNT];    /* other element functions it calls */
+    bool uses[MOST_FUNCTIONS];    /* other element functions it calls */
 } LoopFunction;
 
 typedef struct {

@@ -26,7 +26,8 @@ static void declare_parameters(Lowering *l)
     }
 }
 
-static LoopKernel *lower_kernel(Arena *arena, const Plan *plan, const Target *target, const Kernel *kernel, NodeInfo **info, int *stamp)
+static LoopKernel *lower_kernel(Arena *arena, const Plan *plan, const Target *target, const Kernel *kernel, Fits *fits, NodeInfo **info,
+                                int *stamp)
 {
     LoopKernel *result = arena_new_object(arena, LoopKernel);
     result->kernel = kernel;
@@ -37,35 +38,35 @@ static LoopKernel *lower_kernel(Arena *arena, const Plan *plan, const Target *ta
     l->plan = plan;
     l->target = target;
     l->kernel = result;
+    l->fits = fits;
     l->info = info;
     l->stamp = *stamp;
     l->build = builder_new(arena, target->lanes, result, &result->body);
     scope_push(l, &result->body);
     result->task = build_name(l->build, VALUE_INT, "task");
     declare_parameters(l);
-    bool done = kernel->form == KERNEL_CONTRACTION ? lower_contraction(l) : kernel->chain ? lower_chain(l) : kernel->windows ? lower_windows(l) : lower_turned(l);
-    if (!done) lower_rows(l);
+    if (kernel->form != KERNEL_CONTRACTION || !lower_contraction(l)) lower_rows(l);
     *stamp = l->stamp;
     if (l->depth != 1) bug("lowering %s: %d scopes left open", kernel->name, l->depth - 1);
     return result;
 }
 
-static LoopForm *lower_form(Arena *arena, const Plan *plan, const Target *target, NodeInfo **info, int *stamp)
+static LoopForm *lower_form(Arena *arena, const Plan *plan, const Target *target, Fits *fits, NodeInfo **info, int *stamp)
 {
     LoopForm *form = arena_new_object(arena, LoopForm);
-    bool uses[FUNCTION_COUNT] = {false}, uses_scalar[FUNCTION_COUNT] = {false};
+    bool uses[MOST_FUNCTIONS] = {false}, uses_scalar[MOST_FUNCTIONS] = {false};
     form->target = target;
     for (int k = 0; k < plan->kernels.count; k++) {
-        LoopKernel *kernel = lower_kernel(arena, plan, target, plan->kernels.data[k], info, stamp);
+        LoopKernel *kernel = lower_kernel(arena, plan, target, plan->kernels.data[k], fits, info, stamp);
         list_push(arena, &form->kernels, kernel);
-        for (int f = 0; f < FUNCTION_COUNT; f++) {
+        for (int f = 0; f < MOST_FUNCTIONS; f++) {
             uses[f] |= kernel->uses[f];
             uses_scalar[f] |= kernel->uses_scalar[f];
         }
     }
     LoopFunctions own = {0}, scalar = {0};
-    approximate_all(arena, uses, target->lanes, &own);
-    approximate_all(arena, uses_scalar, 1, &scalar);
+    approximate_all(arena, fits, uses, target, target->lanes, &own);
+    approximate_all(arena, fits, uses_scalar, target, 1, &scalar);
     for (int k = 0; k < own.count; k++) list_push(arena, &form->functions, own.data[k]);
     for (int k = 0; k < scalar.count; k++) list_push(arena, &form->scalar_functions, scalar.data[k]);
     return form;
@@ -78,10 +79,11 @@ LoopProgram *lower(const Plan *plan, const TargetSet *targets, Diagnostics *diag
     LoopProgram *program = arena_new_object(arena, LoopProgram);
     NodeInfo **info = arena_new_array(arena, NodeInfo *, plan->module->next_expr + 1);
     int stamp = 0;
+    Fits *fits = fits_new(arena, false);
     program->plan = plan;
     program->targets = *targets;
     for (int k = 0; k < targets->count; k++) {
-        LoopForm *form = lower_form(arena, plan, targets->forms[k], info, &stamp);
+        LoopForm *form = lower_form(arena, plan, targets->forms[k], fits, info, &stamp);
         list_push(arena, &program->forms, form);
     }
     loop_verify(program);

@@ -52,7 +52,9 @@ static void print_value(const Value *value, Text *out)
         print_binary(value, sign, out);
         return;
     }
-    text_add(out, value->op == OP_CALL ? function_table[value->function].name : op_name(value->op));
+    text_add(out, value->op != OP_CALL ? op_name(value->op)
+                  : value->function < FUNCTION_COUNT ? function_table[value->function].name : "fitted");
+    if (value->op == OP_CALL && value->function >= FUNCTION_COUNT) text_printf(out, "_%d", value->function - FUNCTION_COUNT);
     bool load = value->op == OP_LOAD || value->op == OP_LOAD_VECTOR || value->op == OP_LOAD_PART;
     if (load) text_printf(out, " %s[", value->buffer->name);
     else text_add(out, "(");
@@ -60,6 +62,7 @@ static void print_value(const Value *value, Text *out)
         if (k) text_add(out, ", ");
         print_value(value->operands[k], out);
     }
+    if (value->op == OP_LOOKUP) text_printf(out, ", table[%d; %lld]", value->first, (long long)value->whole);
     if (value->op == OP_SHIFT_LEFT || value->op == OP_SHIFT_RIGHT) text_printf(out, ", %lld", (long long)value->whole);
     text_add(out, load ? "]" : ")");
 }
@@ -158,6 +161,12 @@ static void print_function(const LoopFunction *function, Text *out)
     text_printf(out, "function %s(", function->name);
     for (int k = 0; k < function->parameter_count; k++) text_printf(out, "%s%s", k ? ", " : "", function->parameters[k]->name);
     text_printf(out, ") of %d lanes\n", function->lanes);
+    if (function->comment) text_printf(out, "  # %s\n", function->comment);
+    for (int k = 0; k < function->table_count; k += 8) {
+        text_printf(out, "  table[%d] =", k);
+        for (int i = k; i < k + 8; i++) text_printf(out, " %.9g", (double)function->table[i]);
+        text_add(out, "\n");
+    }
     print_block(&function->body, 1, out);
     text_add(out, "  return ");
     print_value(function->result, out);

@@ -10,6 +10,7 @@ typedef struct {
     Arena *arena;
     const char *where;    /* kernel or function */
     const LoopKernel *kernel; /* NULL: an element function */
+    int table_count;          /* of an element function */
     int lanes;
     unsigned char *variables; /* by id: in scope? */
     int variable_room;
@@ -98,6 +99,10 @@ static bool types_fit(const Value *v)
         return (a == VALUE_VECTOR && type == VALUE_IVECTOR) || (a == VALUE_FLOAT && type == VALUE_I32);
     case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT: return a == type && is_bits(type) && v->whole > 0 && v->whole < 32;
     case OP_BITS_TO_FLOAT: return (a == VALUE_IVECTOR && type == VALUE_VECTOR) || (a == VALUE_I32 && type == VALUE_FLOAT);
+    case OP_SCALE: return a == type && b == type && is_real(type);
+    case OP_LOOKUP:
+        return (v->whole == 8 || v->whole == 16 || v->whole == 32) &&
+               ((a == VALUE_IVECTOR && type == VALUE_VECTOR) || (a == VALUE_I32 && type == VALUE_FLOAT));
     case OP_CALL: return a == type && b == type && is_real(type);
     case OP_REDUCE_ADD: case OP_REDUCE_MUL: case OP_REDUCE_MIN: case OP_REDUCE_MAX: return a == VALUE_VECTOR && type == VALUE_FLOAT;
     case OP_COUNT: break;
@@ -108,7 +113,7 @@ static bool types_fit(const Value *v)
 static void verify_value(Verifier *verifier, const Value *value)
 {
     CHECK(value, "loops of %s: a value is missing", verifier->where);
-    int wanted = value->op == OP_CALL ? function_table[value->function].arity : op_operands(value->op);
+    int wanted = value->op == OP_CALL ? function_arity(value->function) : op_operands(value->op);
     for (int k = 0; k < 4; k++) {
         CHECK(!value->operands[k] == (k >= wanted), "loops of %s: %s with the wrong number of operands", verifier->where,
               op_name(value->op));
@@ -118,6 +123,9 @@ static void verify_value(Verifier *verifier, const Value *value)
     CHECK(verifier->lanes > 1 || (value->type != VALUE_VECTOR && value->type != VALUE_IVECTOR && value->type != VALUE_MASK),
           "loops of %s: a vector in a form of one lane", verifier->where);
     if (value->op == OP_LOAD || value->op == OP_LOAD_VECTOR || value->op == OP_LOAD_PART) verify_load(verifier, value);
+    if (value->op == OP_LOOKUP)
+        CHECK(value->first >= 0 && value->first + value->whole <= verifier->table_count, "loops of %s: a lookup outside the table",
+              verifier->where);
     if (value->op == OP_VARIABLE)
         CHECK(value->variable->id < verifier->variable_room && verifier->variables[value->variable->id] != NOT_SEEN,
               "loops of %s: variable %s used outside its block", verifier->where, value->variable->name);
@@ -205,7 +213,7 @@ static void verify_block(Verifier *verifier, const Block *block)
 
 static void verify_function(Arena *arena, const LoopFunction *function)
 {
-    Verifier verifier = {.arena = arena, .where = function->name, .lanes = function->lanes};
+    Verifier verifier = {.arena = arena, .where = function->name, .lanes = function->lanes, .table_count = function->table_count};
     for (int k = 0; k < function->parameter_count; k++) define(&verifier, function->parameters[k], CONSTANT);
     Block body = function->body;
     Statement result = {.kind = LOOP_LET, .value = function->result};

@@ -117,13 +117,18 @@ typedef struct {
     Datum *variables;
 } Tried;
 
+static const Target *target_of_lanes(int lanes)
+{
+    return &target_table[lanes == 1 ? TARGET_SCALAR : lanes == 8 ? TARGET_AVX2 : TARGET_AVX512];
+}
+
 static Tried try_function(Arena *arena, Function function, int lanes)
 {
     Tried tried = {.arena = arena};
-    bool uses[FUNCTION_COUNT] = {false};
+    bool uses[MOST_FUNCTIONS] = {false};
     uses[function] = true;
     LoopFunctions list = {0};
-    approximate_all(arena, uses, lanes, &list);
+    approximate_all(arena, fits_new(arena, false), uses, target_of_lanes(lanes), lanes, &list);
     for (int k = 0; k < list.count; k++) list_push(arena, &tried.form.functions, list.data[k]);
     tried.function = list.data[list.count - 1];
     assert_int_equal(tried.function->function, function);
@@ -133,7 +138,7 @@ static Tried try_function(Arena *arena, Function function, int lanes)
 
 static float value_of(Tried *tried, float x, float y)
 {
-    Interpreter in = {.arena = tried->arena, .lanes = tried->function->lanes, .variables = tried->variables, .form = &tried->form};
+    Interpreter in = {.arena = tried->arena, .lanes = tried->function->lanes, .variables = tried->variables, .form = &tried->form, .table = tried->function->table};
     float arguments[2] = {x, y};
     for (int p = 0; p < tried->function->parameter_count; p++)
         for (int k = 0; k < in.lanes; k++) in.variables[tried->function->parameters[p]->id].real[k] = arguments[p];
@@ -169,7 +174,7 @@ static double worst_error(Tried *tried, double most, bool absolute, float *where
         for (uint32_t sign = 0; sign < 2; sign++) {
             float x = float_of_bits((uint32_t)bits | sign << 31);
             if (fabs((double)x) > most) continue;
-            double exact = function_evaluate(tried->function->function, x, 0, 0);
+            double exact = function_evaluate((Function)tried->function->function, x, 0, 0);
             float got = value_of(tried, x, 0);
             double error = absolute ? fabs((double)got - exact) : ulps(got, exact);
             if (!(error <= worst)) worst = error, *where = x;

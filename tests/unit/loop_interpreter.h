@@ -31,6 +31,7 @@ typedef struct {
     Datum *variables;    /* by id */
     Memory *memories;    /* by buffer id */
     const LoopForm *form; /* element functions */
+    const float *table;   /* of the function being called */
     bool status;
     int64_t operations;
 } Interpreter;
@@ -70,11 +71,12 @@ static Datum interpret_call(Interpreter *in, const Value *value, const Datum *ar
             function = in->form->functions.data[k];
     for (int k = 0; k < in->form->scalar_functions.count; k++)
         if (in->form->scalar_functions.data[k]->function == value->function && lanes == 1) function = in->form->scalar_functions.data[k];
-    if (!function) bug("interpreter: no function %s of %d lanes", function_table[value->function].name, lanes);
+    if (!function) bug("interpreter: no function %d of %d lanes", value->function, lanes);
     Datum room[512];
     Interpreter inner = *in;
     inner.lanes = lanes;
     inner.variables = room;
+    inner.table = function->table;
     for (int k = 0; k < function->parameter_count; k++) room[function->parameters[k]->id] = arguments[k];
     interpret_block(&inner, &function->body);
     return interpret_value(&inner, function->result);
@@ -91,6 +93,7 @@ static float interpret_real(const Value *value, float a, float b, float c)
     case OP_NEG: return -a;
     case OP_MIN: return a < b ? a : b;
     case OP_MAX: return a > b ? a : b;
+    case OP_SCALE: return isnan(b) ? b : (float)ldexp((double)a, (int)b);
     case OP_ABS: return fabsf(a);
     case OP_SQRT: return sqrtf(a);
     case OP_FLOOR: return floorf(a);
@@ -198,6 +201,9 @@ static Datum interpret_value(Interpreter *in, const Value *value)
         break;
     case OP_BITS_TO_FLOAT: memcpy(result.real, a->bits, sizeof result.real); break;
     case OP_FLOAT_TO_BITS: memcpy(result.bits, a->real, sizeof result.bits); break;
+    case OP_LOOKUP:
+        for (int k = 0; k < width; k++) result.real[k] = in->table[value->first + (a->bits[k] & ((int32_t)value->whole - 1))];
+        break;
     case OP_CALL: return interpret_call(in, value, operands);
     case OP_REDUCE_ADD: case OP_REDUCE_MUL: case OP_REDUCE_MIN: case OP_REDUCE_MAX:
         result.real[0] = interpret_reduce(value->op, a->real, in->lanes);
@@ -209,7 +215,7 @@ static Datum interpret_value(Interpreter *in, const Value *value)
         if (value->type == VALUE_I32 || value->type == VALUE_IVECTOR)
             for (int k = 0; k < width; k++) result.bits[k] = interpret_bits(value, a->bits[k], b->bits[k]);
         break;
-    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_FMA: case OP_NEG: case OP_MIN: case OP_MAX: case OP_ABS: case OP_SQRT:
+    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_FMA: case OP_SCALE: case OP_NEG: case OP_MIN: case OP_MAX: case OP_ABS: case OP_SQRT:
     case OP_FLOOR: case OP_ROUND: case OP_FLOORDIV: case OP_MOD: case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT:
         if (value->type == VALUE_INT) result.whole = interpret_int(value, a->whole, value->operands[1] ? b->whole : 0);
         else if (value->type == VALUE_FLOAT || value->type == VALUE_VECTOR)
