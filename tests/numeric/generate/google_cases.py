@@ -1,5 +1,6 @@
 """Cases under Google's names: MLP-Mixer and ViT as .npz of flax arrays. The numbers come from timm's modules with the GELU that
 google-research/vision_transformer uses (flax nn.gelu: tanh form), and once more with the exact form that timm itself runs."""
+import numpy as np
 import timm
 import torch
 from timm.models.mlp_mixer import MlpMixer
@@ -90,14 +91,31 @@ def representation_arrays(state, depth, dim, heads):
     return out
 
 
-def case(name, model, seed, image, arrays, *, tanh, form, about):
+def big_vision_arrays(state, depth, dim, heads, stacked=False):
+    """google-research/big_vision: other numbers, positions beside the transformer, params/ before all; stacked: depth is an axis."""
+    numbers = (("LayerNorm_2", "LayerNorm_1"), ("MultiHeadDotProductAttention_1", "MultiHeadDotProductAttention_0"), ("MlpBlock_3", "MlpBlock_0"),
+               ("Transformer/posembed_input/pos_embedding", "pos_embedding"))
+    out = {}
+    for name, value in vit_arrays({"cls_token": state["pos_embed"][:, :1], **state}, depth, dim, heads).items():
+        for google, big_vision in numbers:
+            name = name.replace(google, big_vision)
+        if name != "cls" or "cls_token" in state:
+            out["params/" + name] = value
+    if stacked:
+        for name in [name for name in out if "/encoderblock_0/" in name]:
+            layers = [out.pop(name.replace("encoderblock_0", f"encoderblock_{i}")) for i in range(depth)]
+            out[name.replace("encoderblock_0", "encoderblock")] = np.stack(layers)
+    return out
+
+
+def case(name, model, seed, image, arrays, *, tanh, form, about, bind="google", forms_differ=True):
     model = randomize(model, seed)
     if tanh:
         tanh_gelu(model)
     x = pixels(seed + 1, 3, *image)
     wide, narrow = run_both(model, lambda m, to: {"logits": m(to(x)[None])[0]})
-    write_case(name, wide, narrow, {"pixels": x}, arrays(model.float().state_dict()), VERSIONS, bind="google",
-               sets=["ACT=gelu_tanh"] if tanh else ["ACT=gelu"], wrong=["ACT=gelu"] if tanh else ["ACT=gelu_tanh"], form=form, about=about)
+    write_case(name, wide, narrow, {"pixels": x}, arrays(model.float().state_dict()), VERSIONS, bind=bind,
+               sets=["ACT=gelu_tanh"] if tanh else ["ACT=gelu"], wrong=([] if not forms_differ else ["ACT=gelu"] if tanh else ["ACT=gelu_tanh"]), form=form, about=about)
 
 
 def generate():
@@ -118,3 +136,10 @@ def generate():
          form="npz", about="Google's ViT with pre_logits of 31 and tanh before the head")
     case("vit_google_exact", vit(3), 630, (12, 20), lambda s: vit_arrays(s, 3, 24, 3), tanh=False, form="npz",
          about="Google's ViT names, exact GELU as timm runs such weights")
+    with_class = VisionTransformer(img_size=(12, 20), patch_size=4, num_classes=7, embed_dim=24, depth=2, num_heads=3, no_embed_class=True)
+    case("vit_big_vision", with_class, 650, (12, 20), lambda s: big_vision_arrays(s, 2, 24, 3), tanh=True, form="npz-compressed",
+         about="big_vision's ViT names, a class token", bind="big_vision")
+    mean = VisionTransformer(img_size=(20, 12), patch_size=4, num_classes=5, embed_dim=18, depth=3, num_heads=2, class_token=False,
+                             global_pool="avg", fc_norm=False)
+    case("vit_big_vision_stacked", mean, 660, (20, 12), lambda s: big_vision_arrays(s, 3, 18, 2, stacked=True), tanh=True, form="npz",
+         about="big_vision's ViT names, blocks along an axis, the mean after the norm", bind="big_vision_stacked", forms_differ=False)
