@@ -40,6 +40,7 @@ int command_bench(int argc, char **argv)
         MODEL_OPTIONS(o.model),
         BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
+        REPRODUCIBLE_OPTION(o.model),
         BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
         {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
@@ -58,10 +59,16 @@ int command_bench(int argc, char **argv)
         bool found = backend_find(o.model.backend, &backend, diags);
         PipelineRequest request = {.target = o.model.target, .stop = backend_stage(backend)};
         request.model = model_request(arena, &o.model, files.data[0]);
-        Timing timing;
-        bool done = found && benchmark(arena, &request, &o.weights, o.seconds, o.threads, &timing, diags);
+        Timing timing, plain;
+        bool done = found && (!o.model.reproducible || benchmark(arena, &request, &o.weights, o.seconds / 2, o.threads, &plain, diags));
+        request.plan.reproducible = o.model.reproducible;
+        double seconds = o.model.reproducible ? o.seconds / 2 : o.seconds;
+        done = done && benchmark(arena, &request, &o.weights, seconds, o.threads, &timing, diags);
         code = report(diags);
         if (done) print_timing(o.model.model ? o.model.model : files.data[0], &o, &timing);
+        if (done && o.model.reproducible && !o.json)
+            printf("  reproducible: %+.1f %% of time beside the model without it (median %.4g ms, fastest %.4g)\n",
+                   100 * (timing.median / plain.median - 1), plain.median, plain.fastest);
     }
     arena_free(arena);
     return code;

@@ -104,6 +104,7 @@ int command_compile(int argc, char **argv)
         MODEL_OPTIONS(o.model),
         BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
+        REPRODUCIBLE_OPTION(o.model),
         {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c, llvm"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
         BIND_OPTIONS(o.weights),
@@ -120,6 +121,7 @@ int command_compile(int argc, char **argv)
     if (code < 0 && !o.emit && with_extension(arena, o.output, ".h") && strcmp(with_extension(arena, o.output, ".h"), o.output) == 0)
         code = wrong_call("compile", "-o names the C file, not its header");
     if (code < 0) code = check_batch("compile", &o.model);
+    request.plan.reproducible = o.model.reproducible;
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         request.model = model_request(arena, &o.model, files.data[0]);

@@ -29,6 +29,7 @@ typedef struct {
     const char *target;   /* --target */
     const char *backend;  /* --backend */
     long batch;           /* --batch, 1 by default; 0 in commands without the option */
+    bool reproducible;    /* --reproducible */
 } ModelOptions;
 #define MODEL_OPTIONS(o)                                                                                                        \
     {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
@@ -44,6 +45,7 @@ ModelRequest model_request(Arena *arena, const ModelOptions *options, const char
     {"strict", 0, OPTION_FLAG, &(w).strict, NULL, "tensors that the model lacks are errors"}
 #define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2, avx512 or neon"}
 
+#define REPRODUCIBLE_OPTION(o) {"reproducible", 0, OPTION_FLAG, &(o).reproducible, NULL, "the same bits on every target, at a price"}
 #define BACKEND_OPTION(o) {"backend", 0, OPTION_TEXT, &(o).backend, "B", "who compiles: llvm (default where built in) or c (the C compiler)"}
 
 #endif

@@ -37,6 +37,8 @@ typedef struct {
     WeightValues *values;   /* of the reference */
     void **inputs;
     Build plain, kept;
+    void **first;           /* outputs of the first form, when reproducible */
+    const char *first_form;
 } Verification;
 
 double array_error(const void *ours, ElementType type, const double *reference, int64_t count)
@@ -78,7 +80,8 @@ static WeightValues *transfer(Verification *v, const Module *to)
 
 static bool build(Verification *v, Build *build, bool keep_all)
 {
-    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .plan = {.keep_all = keep_all}, .stop = backend_stage(v->request->backend)};
+    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .stop = backend_stage(v->request->backend)};
+    request.plan = (PlanOptions){.keep_all = keep_all, .reproducible = v->request->reproducible};
     if (keep_all) request.model.batch /= v->plain.pipeline.turns; /* the inputs that are merged */
     if (!pipeline_run(v->arena, &request, &build->pipeline, v->diags)) return false;
     build->values = transfer(v, build->pipeline.module);
@@ -161,6 +164,37 @@ static void compare_outputs(Verification *v, const Evaluation *evaluation, const
     }
 }
 
+static int64_t different_bits(const void *a, const void *b, ElementType type, int64_t count)
+{
+    int64_t different = 0;
+    size_t size = (size_t)element_type_size(type);
+    for (int64_t i = 0; i < count; i++) {
+        if (memcmp((const unsigned char *)a + (size_t)i * size, (const unsigned char *)b + (size_t)i * size, size) == 0) continue;
+        if (!isnan(array_element(a, type, i)) || !isnan(array_element(b, type, i))) different++; /* a NaN is as good as another */
+    }
+    return different;
+}
+
+/* Reproducible: every form says what the first one said, to the last bit. */
+static void compare_forms(Verification *v, const char *form)
+{
+    const Module *module = v->plain.pipeline.module;
+    bool first = !v->first;
+    if (first) v->first = output_arrays(v->arena, module);
+    if (first) v->first_form = form;
+    for (int i = 0; i < module->outputs.count; i++) {
+        const Tensor *tensor = module->outputs.data[i].tensor;
+        int64_t count = tensor_count(tensor);
+        if (first) {
+            memcpy(v->first[i], v->plain.outputs[i], (size_t)count * (size_t)element_type_size(tensor->type));
+            continue;
+        }
+        double error = different_bits(v->first[i], v->plain.outputs[i], tensor->type, count) ? INFINITY : 0;
+        add_row(v, (VerifyRow){.form = form, .name = module->outputs.data[i].name, .error = error, .compared = count,
+                               .kernel = arena_printf(v->arena, "(bits of %s)", v->first_form)});
+    }
+}
+
 /* The program that users get must give the very bits of the one that keeps its tensors. */
 static void compare_programs(Verification *v, const char *form)
 {
@@ -219,6 +253,7 @@ bool verify_model(Arena *arena, const VerifyRequest *request, VerifyResult *resu
         if (run_form(&v, &v.plain, form) != GM_OK) continue; /* this CPU can't */
         forms++;
         if (evaluation) compare_outputs(&v, evaluation, form);
+        if (request->reproducible) compare_forms(&v, form);
         if (!sampled || run_form(&v, &v.kept, form) != GM_OK) continue;
         compare_programs(&v, form);
         const Plan *plan = v.kept.pipeline.plan;

@@ -161,6 +161,19 @@ static void print_c_statics(Emitter *emitter, Writer *writer)
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
+/* Products and sums stay as they are written. */
+static const char reproducible_text[] =
+    "/* The same bits on every machine: no fused multiply-add but those written as such. */\n"
+    "#if defined(__FAST_MATH__)\n"
+    "#error \"a reproducible model can't be compiled with -ffast-math\"\n"
+    "#endif\n"
+    "#if defined(__clang__)\n"
+    "#pragma STDC FP_CONTRACT OFF\n"
+    "#elif defined(__GNUC__)\n"
+    "#pragma GCC optimize(\"fp-contract=off\")\n"
+    "#endif\n"
+    "\n";
+
 static void print_c_prologue(const Emitter *emitter, Writer *writer, bool runs_anywhere)
 {
     const Module *module = emitter->plan->module;
@@ -171,10 +184,11 @@ static void print_c_prologue(const Emitter *emitter, Writer *writer, bool runs_a
         parameters ? ")" : "", GMLPC_VERSION, emitter->program->targets.name, emitter->options->header_name));
     writer_directive(writer, "#include %s", string_literal(emitter->arena, emitter->options->header_name));
     writer_blank(writer);
-    if (emitter->uses_math || emitter->helpers[HELPER_SQRT]) writer_directive(writer, "#include <math.h>");
+    if (emitter->uses_math || emitter->helpers[HELPER_SQRT] || emitter->helpers[HELPER_FMA]) writer_directive(writer, "#include <math.h>");
     writer_directive(writer, "#include <string.h>");
     writer_blank(writer);
     print_c_machines(emitter, writer, runs_anywhere);
+    if (emitter->plan->reproducible) writer_text(writer, reproducible_text);
 }
 
 static void print_c_forms(Emitter *emitter, Writer *writer)

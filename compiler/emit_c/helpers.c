@@ -13,13 +13,15 @@ static const struct {
     {HELPER_MAX, "MAX", "static inline float gm_max(float a, float b)\n{\n    return a > b ? a : b;\n}\n"},
     {HELPER_ABS, "ABS", "static inline float gm_abs(float a)\n{\n    return a > 0.0f ? a : 0.0f - a;\n}\n"},
     {HELPER_SQRT, "SQRT", NULL},
+    {HELPER_FMA, "FMA", "static inline float gm_fma(float a, float b, float c)\n{\n    return fmaf(a, b, c);\n}\n"},
     {HELPER_FLOOR, "FLOOR",
-     "static inline float gm_floor(float a)\n{\n    float whole;\n    if (!(a > -8388608.0f && a < 8388608.0f)) return a;\n"
+     "static inline float gm_floor(float a)\n{\n    float whole;\n    if (a == 0.0f || !(a > -8388608.0f && a < 8388608.0f)) return a;\n"
      "    whole = (float)(int32_t)a;\n    return whole > a ? whole - 1.0f : whole;\n}\n"},
     {HELPER_ROUND, "ROUND",
      "static inline float gm_round(float a)\n{\n    int32_t whole;\n    float rest;\n"
      "    if (!(a > -8388608.0f && a < 8388608.0f)) return a;\n    whole = (int32_t)a;\n    if ((float)whole > a) whole--;\n"
-     "    rest = a - (float)whole;\n    if (rest > 0.5f || (rest >= 0.5f && (whole & 1))) whole++;\n    return (float)whole;\n}\n"},
+     "    rest = a - (float)whole;\n    if (rest > 0.5f || (rest >= 0.5f && (whole & 1))) whole++;\n"
+     "    return whole == 0 ? 0.0f * a : (float)whole;\n}\n"},
     {HELPER_INT_MIN, "INT_MIN", "static inline ptrdiff_t gm_int_min(ptrdiff_t a, ptrdiff_t b)\n{\n    return a < b ? a : b;\n}\n"},
     {HELPER_INT_MAX, "INT_MAX", "static inline ptrdiff_t gm_int_max(ptrdiff_t a, ptrdiff_t b)\n{\n    return a > b ? a : b;\n}\n"},
     {HELPER_INT_ABS, "INT_ABS", "static inline ptrdiff_t gm_int_abs(ptrdiff_t a)\n{\n    return a < 0 ? -a : a;\n}\n"},

@@ -178,6 +178,10 @@ static Printed fused(KernelPrinter *printer, const Value *value)
     if (is_vector(printer, value->type)) return hook(printer, 'v', "fma", a, b, c);
     if (printer->form->target->lanes > 1)
         return call(printer, arena_printf(printer->emitter->arena, "gm_v%d_fma1", printer->form->target->lanes), a, b, c);
+    if (printer->form->reproducible) {
+        helper_use(printer, HELPER_FMA);
+        return call(printer, "gm_fma", a, b, c);
+    }
     return (Printed){arena_printf(printer->emitter->arena, "%s * %s + %s", text_at(printer, a, LEVEL_MUL), text_at(printer, b, LEVEL_UNARY),
                                   text_at(printer, c, LEVEL_MUL)),
                      LEVEL_ADD};

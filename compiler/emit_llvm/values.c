@@ -164,7 +164,7 @@ static LLVMValueRef arithmetic(Writer *writer, const Value *value)
 static LLVMValueRef fused(Writer *writer, const Value *value)
 {
     LLVMValueRef arguments[] = {operand(writer, value, 0), operand(writer, value, 1), operand(writer, value, 2)};
-    if (writer->form->target->lanes == 1)
+    if (writer->form->target->lanes == 1 && !writer->form->reproducible)
         return LLVMBuildFAdd(writer->builder, LLVMBuildFMul(writer->builder, arguments[0], arguments[1], ""), arguments[2], "");
     LLVMTypeRef type = value_type(writer, value->type);
     return call_intrinsic(writer, "llvm.fma", &type, 1, arguments, 3);

@@ -275,7 +275,8 @@ static bool is_suitable(Lowering *l, const Tiling *t)
     if (!plain_read(l, c->rows) || !plain_read(l, c->columns)) return false;
     const Index *column = c->n[c->n_count - 1];
     if (!result_is_dense(l, column)) return false;
-    if (l->target->lanes > 1 && vector_cost(l, equation->value, column) < 0) return false;
+    bool vectors = l->target->lanes > 1 || l->plan->reproducible; /* then all targets lower it alike */
+    if (vectors && vector_cost(l, equation->value, column) < 0) return false;
     if (c->panels) return c->n_count == 1;
     return read_stride(l, c->columns, column, &stride) && stride == 1;
 }

@@ -14,6 +14,7 @@ typedef struct {
     const Index *vector;     /* of the map, or of reductions of neighbours; NULL: scalars */
     const Index *along;      /* reduced index with vectors, or NULL */
     bool neighbours;         /* the reduction runs for vectors of `vector` */
+    bool in_order;           /* the reduction has one sum, as those of neighbours have */
 } Shape;
 
 /* --- choices ------------------------------------------------------------------------------------------------------- */
@@ -43,12 +44,15 @@ static const Index *reduced_index(Lowering *l, const Expr *reduce)
     return best;
 }
 
+/* A reproducible plan chooses once for all targets, as if vectors had 16 lanes. */
+enum { COMMON_LANES = 16 };
 static Shape choose(Lowering *l, int row_count)
 {
+    int lanes = l->plan->reproducible ? COMMON_LANES : l->target->lanes;
     const Equation *equation = l->equation;
     Shape shape = {.reduce = find_reduce(equation->value)};
     for (int k = row_count; k < equation->free_count; k++) shape.free[shape.free_count++] = equation->free[k];
-    bool vectors = l->target->lanes > 1;
+    bool vectors = lanes > 1;
     const Index *dense = vectors ? dense_index(l, &shape) : NULL;
     if (!shape.reduce) {
         if (dense && worth(l, equation->value, dense, 2)) shape.vector = dense;
@@ -61,7 +65,7 @@ static Shape choose(Lowering *l, int row_count)
     bool real = shape.reduce->reduction != REDUCE_ARGMAX && !shape.reduce->args[0]->integer;
     if (!dense || !inside || !real || !worth(l, shape.reduce->args[0], dense, 2)) return shape;
     /* A few neighbours only, and a long run to reduce: vectors along the run. */
-    if (shape.along && dense->extent * 2 < l->target->lanes && shape.along->extent > dense->extent) return shape;
+    if (shape.along && dense->extent * 2 < lanes && shape.along->extent > dense->extent) return shape;
     shape.neighbours = true;
     shape.vector = dense;
     return shape;
@@ -159,7 +163,7 @@ static void lower_shape(Lowering *l, const Shape *shape)
     if (shape->reduce) {
         outer_count = open_loops(l, shape, needed, true, outer);
         scope_push(l, NULL);
-        lower_reduce_scalar(l, shape->reduce, shape->along);
+        lower_reduce_scalar(l, shape->reduce, shape->along, shape->in_order);
     }
     int inner_count = open_loops(l, shape, needed, false, inner);
     map_innermost(l, shape);
@@ -176,6 +180,11 @@ void lower_equation(Lowering *l, const Equation *equation, int row_count, Value 
     l->pin = scope_level(l);
     for (int k = 0; k < row_count; k++) scope_bind(l, equation->free[k], rows[k], row_level, 0);
     Shape shape = choose(l, row_count);
+    if (l->target->lanes == 1) {
+        shape.in_order = shape.neighbours;
+        shape.vector = NULL;
+        shape.neighbours = false;
+    }
     lower_shape(l, &shape);
     l->pin = outer_pin;
     scope_pop(l);

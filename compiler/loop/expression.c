@@ -200,6 +200,7 @@ static Lowered lower_operand(Lowering *l, const Expr *expr, bool along)
 static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *result)
 {
     if (expr->function != FN_ADD && expr->function != FN_SUB) return false;
+    if (l->plan->reproducible) return false; /* what is known further out depends on the target */
     int which = -1;
     for (int k = 1; k >= 0; k--) {
         const Expr *product = expr->args[k];

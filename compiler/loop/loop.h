@@ -117,6 +117,7 @@ typedef struct {
 
 typedef struct {
     const Target *target;
+    bool reproducible;            /* OP_FMA is fused without vectors too, and nothing else is */
     LIST(LoopKernel *) kernels;   /* one for each plan kernel, same order */
     LIST(LoopFunction *) functions;        /* those used, callees first */
     LIST(LoopFunction *) scalar_functions; /* the FLOAT forms, when lanes is not 1 */

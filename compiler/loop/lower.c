@@ -56,6 +56,7 @@ static LoopForm *lower_form(Arena *arena, const Plan *plan, const Target *target
     LoopForm *form = arena_new_object(arena, LoopForm);
     bool uses[MOST_FUNCTIONS] = {false}, uses_scalar[MOST_FUNCTIONS] = {false};
     form->target = target;
+    form->reproducible = plan->reproducible;
     for (int k = 0; k < plan->kernels.count; k++) {
         LoopKernel *kernel = lower_kernel(arena, plan, target, plan->kernels.data[k], fits, info, stamp);
         list_push(arena, &form->kernels, kernel);
@@ -79,7 +80,7 @@ LoopProgram *lower(const Plan *plan, const TargetSet *targets, Diagnostics *diag
     LoopProgram *program = arena_new_object(arena, LoopProgram);
     NodeInfo **info = arena_new_array(arena, NodeInfo *, plan->module->next_expr + 1);
     int stamp = 0;
-    Fits *fits = fits_new(arena, false);
+    Fits *fits = fits_new(arena, plan->reproducible);
     program->plan = plan;
     program->targets = *targets;
     for (int k = 0; k < targets->count; k++) {

@@ -158,7 +158,8 @@ bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *str
 /* --- kernels ------------------------------------------------------------------------------------------------------- */
 void lower_equation(Lowering *l, const Equation *equation, int row_count, Value *const *rows, int row_level); /* equation.c */
 /* reduce.c: the reduction's value for the bound free indices, remembered under the REDUCE node. */
-void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along);
+/* `along`: vectors run along it, in a form that has them; NULL: one at a time. `in_order`: that, with a single sum (reproducible plans). */
+void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along, bool in_order);
 /* Accumulators for `count` vectors along l->vector, bound to base + k * lanes; results[k] is the k-th. */
 void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *base, int base_level, Value *part, Value **results);
 void lower_rows(Lowering *l);                /* rows.c */

@@ -1,6 +1,10 @@
 /* The reduction of an equation, for one combination of its free indices or for several neighbours at a time.
  * In: a REDUCE whose free indices are bound.  Out: its value in a variable, remembered under the node; loops over the reduced indices.
- * Partial sums are kept in several accumulators, in an order that depends on nothing but the extents. */
+ * Partial sums are kept in several accumulators, in an order that depends on nothing but the extents.
+ *
+ * Where the plan is reproducible, it does not depend on the target either. A reduction along vectors has 16 partial results, of the
+ * elements with the same number modulo 16, whether they are lanes or variables; in the end 8 are joined to 8, 4 to 4, 2 to 2, 1 to 1.
+ * A reduction for several neighbours has one, in the order of its indices. Products are rounded before they are added. */
 #include "loop/lowering.h"
 
 #include "support/bug.h"
@@ -31,7 +35,7 @@ static Value *combined(Lowering *l, Reduction reduction, Value *total, Value *x)
     Builder *build = l->build;
     switch (reduction) {
     case REDUCE_SUM: case REDUCE_MEAN:
-        if (x->op == OP_MUL && x->type != VALUE_INT) return build_op(build, OP_FMA, x->operands[0], x->operands[1], total);
+        if (x->op == OP_MUL && x->type != VALUE_INT && !l->plan->reproducible) return build_op(build, OP_FMA, x->operands[0], x->operands[1], total);
         return build_add(build, total, x);
     case REDUCE_PROD: return build_mul(build, total, x);
     case REDUCE_MAX: case REDUCE_MIN:
@@ -111,10 +115,12 @@ static int unrolling(int64_t vectors)
     return vectors % 4 != 0 && vectors % 3 == 0 ? 3 : 4;
 }
 
+enum { PARTIAL_RESULTS = 16 };
+
 typedef struct {
     const Expr *reduce;
     const Index *along;
-    Variable *totals[4];
+    Variable *totals[PARTIAL_RESULTS];
     int count;
 } Accumulators;
 
@@ -152,20 +158,38 @@ static void accumulate_along(Lowering *l, Accumulators *a, int lanes)
         loop_close(l, loop);
     }
     for (int64_t k = blocked; k < vectors; k++) accumulate(l, a, (int)(k - blocked), build_int(build, k * lanes), 0, 0, NULL);
-    if (vectors * lanes < extent) accumulate(l, a, 0, build_int(build, vectors * lanes), 0, 0, build_int(build, extent - vectors * lanes));
+    int last = l->plan->reproducible ? (int)(vectors - blocked) : 0;
+    if (vectors * lanes < extent) accumulate(l, a, last, build_int(build, vectors * lanes), 0, 0, build_int(build, extent - vectors * lanes));
+}
+
+/* Halves joined as lanes are joined: of equal values (zeros of either sign) the second one stays. */
+static Value *join_halves(Lowering *l, const Accumulators *a)
+{
+    Value *totals[PARTIAL_RESULTS];
+    for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
+    for (int half = a->count / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++) totals[k] = build_let(l->build, "both", combined(l, a->reduce->reduction, totals[k + half], totals[k]));
+    return totals[0];
 }
 
 /* Pairs of accumulators until one is left. */
 static Value *gather_totals(Lowering *l, const Accumulators *a)
 {
-    Value *totals[4];
+    Value *totals[PARTIAL_RESULTS];
     for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
     for (int count = a->count; count > 1; count = (count + 1) / 2)
         for (int k = 0; k < count / 2; k++) totals[k] = combined(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
     return totals[0];
 }
 
-void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along)
+/* How many accumulators, of `lanes` each. */
+static int accumulators(const Lowering *l, const Index *vectors, int64_t extent, int lanes, bool in_order)
+{
+    if (!l->plan->reproducible) return unrolling(extent / lanes);
+    return in_order ? 1 : vectors ? PARTIAL_RESULTS / lanes : unrolling(extent);
+}
+
+void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along, bool in_order)
 {
     if (reduce->reduction == REDUCE_ARGMAX) {
         reduce_argmax(l, reduce);
@@ -176,7 +200,7 @@ void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along)
     Accumulators a = {.reduce = reduce, .along = along ? along : reduce->indices[reduce->index_count - 1]};
     lowering_vector(l, along);
     int lanes = l->vector ? l->target->lanes : 1;
-    a.count = unrolling(a.along->extent / lanes);
+    a.count = accumulators(l, along, a.along->extent, lanes, in_order);
     bool whole = reduce->args[0]->integer;
     ValueType type = whole && !l->vector ? VALUE_INT : l->vector ? VALUE_VECTOR : VALUE_FLOAT;
     double start = identity(reduce->reduction);
@@ -189,7 +213,7 @@ void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along)
     int count = open_others(l, reduce, a.along, loops);
     accumulate_along(l, &a, lanes);
     close_all(l, loops, count);
-    Value *total = horizontal(l, reduce->reduction, gather_totals(l, &a));
+    Value *total = horizontal(l, reduce->reduction, l->plan->reproducible && along ? join_halves(l, &a) : gather_totals(l, &a));
     scope_pop(l);
     lowering_vector(l, outer_vector);
     finish(l, reduce, total);

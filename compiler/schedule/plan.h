@@ -109,12 +109,14 @@ typedef struct Plan {
     int64_t arena_bytes;    /* exact, a multiple of the alignment */
     int64_t arena_bound;    /* live-range lower bound */
     int64_t blob_bytes;     /* payload */
+    bool reproducible;      /* every sum has one order, every rounding one place, whatever the target: see loop/reduce.c */
     LIST(PlanNote) notes;
 } Plan;
 
 typedef struct {
     bool keep_all;          /* every materialised tensor gets its own space and nothing is rolled into loops (verify --each) */
     int64_t turns;          /* more than 1: all steps are repeated, inputs and outputs moved on by their size each time */
+    bool reproducible;      /* the same bits on every target: see Plan */
 } PlanOptions;
 
 /* Needs: pass pipeline done.  Appends packed equations (panels) and run-time rearrangements to the module. */

@@ -31,6 +31,7 @@ Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagno
     if (options) s.options = *options;
     plan->module = module;
     plan->family = family;
+    plan->reproducible = s.options.reproducible;
     for (int i = 0; i < module->tensors.count; i++) tensor_plan_new(&s, module->tensors.data[i]);
 
     simplify_equations(&s);   /* equations → fewer cases                       */

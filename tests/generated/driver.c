@@ -1,6 +1,7 @@
 /* A host of one generated model, linked with it and the runtime; MODEL_TABLE names its table, e.g. mixer_model.
  * usage: driver FILE.gmw.  For every form that this processor runs: the self-test, the same bits from 1, 2 and 3 threads, nothing written outside
- * the arena and the outputs, and a run that makes no system call. Exits with 0 when all is as it should be. */
+ * the arena and the outputs, and a run that makes no system call. Exits with 0 when all is as it should be.
+ *        driver FILE.gmw hash    prints "FORM HASH" for every form instead: of all output bits, one value for every NaN. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -109,6 +110,23 @@ static void check_system_calls(Host *host, const char *form)
            "run makes a system call");
 }
 
+/* FNV-1a of 64 bits. */
+static void print_hash(Host *host, const char *form)
+{
+    const gm_model *model = host->model;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    if (model->choose_form(host->weights, form) != GM_OK) return;
+    run(host, NULL);
+    for (int i = 0; i < model->output_count; i++)
+        for (size_t k = 0; k < host->out_bytes[i]; k += 4) {
+            uint32_t bits;
+            memcpy(&bits, host->out[i] + k, 4);
+            if (model->outputs[i].type == GM_F32 && (bits & 0x7fffffffu) > 0x7f800000u) bits = 0x7fc00000u;
+            hash = (hash ^ bits) * UINT64_C(0x100000001b3);
+        }
+    printf("%s %016llx\n", form, (unsigned long long)hash);
+}
+
 static void check_form(Host *host, const char *form)
 {
     const gm_model *model = host->model;
@@ -133,7 +151,7 @@ int main(int argc, char **argv)
     memset(&host, 0, sizeof host);
     const gm_model *model = host.model = MODEL_TABLE();
     gm_mapping mapping;
-    if (argc != 2 || gm_map(&mapping, argv[1]) != GM_OK) return printf("%s: no weights\n", model->name), 1;
+    if (argc < 2 || gm_map(&mapping, argv[1]) != GM_OK) return printf("%s: no weights\n", model->name), 1;
     host.weights = calloc(1, model->weights_bytes);
     int status = model->bind(host.weights, mapping.data, mapping.bytes);
     if (status != GM_OK) return printf("%s: %s\n", model->name, gm_status_text(status)), 1;
@@ -147,10 +165,8 @@ int main(int argc, char **argv)
         host.out[i] = guarded(host.out_bytes[i]);
         host.first[i] = guarded(host.out_bytes[i]);
     }
-    check_form(&host, "avx512");
-    check_form(&host, "avx2");
-    check_form(&host, "neon");
-    check_form(&host, "scalar");
+    static const char *const forms[] = {"avx512", "avx2", "neon", "scalar"};
+    for (int i = 0; i < 4; i++) (argc > 2 ? print_hash : check_form)(&host, forms[i]);
     for (int i = 0; i < model->input_count; i++) free(host.in[i] - GUARD);
     for (int i = 0; i < model->output_count; i++) free(host.out[i] - GUARD), free(host.first[i] - GUARD);
     free(host.arena - GUARD);

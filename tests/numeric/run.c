@@ -270,6 +270,48 @@ static void run_compiled(Case *c)
     free(payload);
 }
 
+/* --- the same bits ----------------------------------------------------------------------------------------------------- */
+
+/* Reproducible, every form must say the same to the last bit, and still what the case says. */
+static void run_reproducible(Case *c)
+{
+    PipelineRequest request = {.model = c->model, .target = "all", .stop = STAGE_C, .plan = {.reproducible = true}};
+    Pipeline pipeline = {0};
+    CompiledModel compiled = {0};
+    size_t size = 0;
+    if (!pipeline_run(c->arena, &request, &pipeline, c->diags)) {
+        fail(c, "reproducible: it does not compile");
+        return;
+    }
+    const Module *module = pipeline.module;
+    unsigned char *payload = weights_pack(pipeline.plan, moved_weights(c, module), c->diags);
+    unsigned char *image = payload ? blob_build(pipeline.plan, payload, NULL, 0, &size) : NULL;
+    if (image && compiled_load(c->arena, &pipeline, BACKEND_C, &compiled, c->diags)) {
+        void *bound = arena_alloc(c->arena, compiled.model->weights_bytes), **first = NULL;
+        unsigned char *memory = aligned_alloc(64, (compiled.model->arena_bytes + 127) / 64 * 64);
+        if (compiled.model->bind(bound, image, size) != GM_OK) fail(c, "reproducible: it does not bind");
+        for (int f = 0; f < FORMS && !c->failed; f++) {
+            if (compiled.model->choose_form(bound, forms[f]) != GM_OK) continue;
+            void **outputs = output_arrays(c->arena, module);
+            double **wide = arena_new_array(c->arena, double *, module->outputs.count + 1);
+            if (compiled.model->run(bound, memory, (const void *const *)c->given, outputs) != 0) fail(c, "reproducible: it does not run");
+            for (int i = 0; i < module->outputs.count; i++) {
+                const Tensor *tensor = module->outputs.data[i].tensor;
+                size_t bytes = (size_t)tensor_count(tensor) * (size_t)element_type_size(tensor->type);
+                wide[i] = doubles(c, outputs[i], tensor);
+                if (first && memcmp(first[i], outputs[i], bytes) != 0) fail(c, arena_printf(c->arena, "reproducible: %s has bits of its own", forms[f]));
+            }
+            judge(c, arena_printf(c->arena, "%s, reproducible", forms[f]), worst_error(c, module, wide));
+            if (!first) first = outputs;
+        }
+        free(memory);
+        compiled_unload(&compiled);
+    } else
+        fail(c, "reproducible: it does not build");
+    free(image);
+    free(payload);
+}
+
 /* --- several inputs at once --------------------------------------------------------------------------------------------- */
 
 /* The case's inputs between random ones, in one run of the best form; they must come out as alone. */
@@ -318,6 +360,7 @@ static void run_case(const char *folder, const char *name, bool reference_only)
     Case c = {.arena = arena, .diags = diagnostics_new(arena), .folder = folder, .name = name};
     if (read_case(&c)) run_reference(&c);
     if (!c.failed && !reference_only) run_compiled(&c);
+    if (!c.failed && !reference_only) run_reproducible(&c);
     if (!c.failed && !reference_only) run_batched(&c);
     if (c.inputs) archive_close(c.inputs);
     if (c.expected) archive_close(c.expected);

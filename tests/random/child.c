@@ -34,13 +34,16 @@ static int child(const char *text, const char *target, uint64_t seed, int verify
     VerifyRequest request = {.model = {.path = "random.gm", .text = text}, .target = target, .seed = seed};
     VerifyResult result = {0};
     bool done;
+    /* Some with the same bits from every form, some for several inputs. */
+    request.reproducible = seed % 3 == 1;
+    request.model.batch = seed % 4 == 2 ? 3 : 1;
     if (verify) {
         done = verify_model(arena, &request, &result, diags);
         request.backend = BACKEND_LLVM;
         if (done && result.passed && stage_built(STAGE_LLVM)) done = verify_model(arena, &request, &result, diags);
     } else {
         Pipeline pipeline;
-        PipelineRequest compile = {.model = request.model, .target = target, .stop = STAGE_C};
+        PipelineRequest compile = {.model = request.model, .target = target, .stop = STAGE_C, .plan = {.reproducible = request.reproducible}};
         done = pipeline_run(arena, &compile, &pipeline, diags);
         result.passed = true;
     }
