@@ -8,10 +8,11 @@
 #include "gm_pool.h"
 #include "support/bug.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RUNS = 2000, FEWEST_RUNS = 5 };
+enum { MOST_RUNS = 2000, FEWEST_RUNS = 5, BLOCK_NS = 10000000 };
 
 static int ascending(const void *a, const void *b)
 {
@@ -33,25 +34,37 @@ static void run_once(const Runner *r)
     else r->model->run(r->weights, r->memory, (const void *const *)r->inputs, r->outputs);
 }
 
-/* Runs for about `seconds`, measuring the peak between blocks of runs, so that both see the same machine. */
-static Timing measure(Arena *arena, const Runner *runner, const Target *target, double seconds, long threads)
+static double median(double *values, int count)
 {
-    double *times = arena_new_array(arena, double, MOST_RUNS);
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    return values[count / 2];
+}
+
+/* Runs for about `seconds` in short blocks, measuring the peak between them, so that both see the same machine. */
+static Timing measure(Arena *arena, const Runner *runner, const Target *target, double seconds, long threads, double macs)
+{
+    double *times = arena_new_array(arena, double, MOST_RUNS), *shares = arena_new_array(arena, double, MOST_RUNS);
     Timing timing = {.form = target->name};
+    int blocks = 0;
     for (int i = 0; i < 2; i++) run_once(runner);
-    double begin = now_ns();
+    double begin = now_ns(), before = peak_gflops(target, 1) * (double)threads;
     while (timing.runs < MOST_RUNS && (timing.runs < FEWEST_RUNS || now_ns() - begin < seconds * 1e9)) {
-        double peak = peak_gflops(target, 2) * (double)threads, block = now_ns();
-        if (peak > timing.peak) timing.peak = peak;
-        while (timing.runs < MOST_RUNS && (timing.runs < FEWEST_RUNS || now_ns() - block < 1e8)) {
+        double block = now_ns(), elapsed = 0;
+        int first = timing.runs;
+        while (timing.runs < MOST_RUNS && elapsed < BLOCK_NS) {
             double start = now_ns();
             run_once(runner);
             times[timing.runs++] = (now_ns() - start) * 1e-6;
+            elapsed = now_ns() - block;
         }
+        double after = peak_gflops(target, 1) * (double)threads;
+        shares[blocks++] = 200 * macs * (timing.runs - first) / elapsed / ((before + after) / 2);
+        timing.peak = fmax(timing.peak, fmax(before, after));
+        before = after;
     }
-    qsort(times, (size_t)timing.runs, sizeof *times, ascending);
+    timing.beside = median(shares, blocks);
+    timing.median = median(times, timing.runs);
     timing.fastest = times[0];
-    timing.median = times[timing.runs / 2];
     timing.low = times[timing.runs / 4];
     timing.high = times[timing.runs * 3 / 4];
     return timing;
@@ -86,8 +99,9 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         const Target *target = NULL;
         for (int i = 0; i < pipeline.targets.count; i++)
             if (strcmp(pipeline.targets.forms[i]->name, form) == 0) target = pipeline.targets.forms[i];
-        *timing = measure(arena, &runner, target, seconds, threads);
-        timing->cost = module_cost(counted->module);
+        Cost cost = module_cost(counted->module);
+        *timing = measure(arena, &runner, target, seconds, threads, (double)cost.macs);
+        timing->cost = cost;
         timing->gflops = 2e-6 * (double)timing->cost.macs / timing->median;
         timing->percent = 100 * timing->gflops / timing->peak;
         timing->batch = pipeline.module->batch;

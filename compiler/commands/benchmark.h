@@ -11,6 +11,8 @@ typedef struct {
     double median, low, high, fastest; /* milliseconds; low and high: quartiles */
     double peak;                       /* GFLOP/s of all threads' cores, the fastest seen */
     double gflops, percent;            /* of multiply-adds, at the median; of the peak */
+    double beside;                     /* percent of the peak measured just before and after: the median over blocks of runs. On a shared
+                                        * machine the two are nearer to each other than to the fastest peak */
     int runs;
     Cost cost;                         /* of the model as written */
     int64_t batch;                     /* inputs of one run */

@@ -65,6 +65,17 @@ static void print_stage(Arena *arena, PipelineRequest *request, const CompileOpt
     write_or_report(options->output ? options->output : "-", text_string(&text), text.length, diags);
 }
 
+static void warn_of_names(Arena *arena, const Module *module, Diagnostics *diags)
+{
+    const char *const *names = emit_c_port_names(arena, module);
+    int inputs = module->inputs.count;
+    for (int i = 0; i < inputs + module->outputs.count; i++) {
+        const Port *port = i < inputs ? &module->inputs.data[i] : &module->outputs.data[i - inputs];
+        if (strcmp(names[i], port->name) != 0)
+            diag_warning(diags, GM179, port->place, "%s %s is called %s in the C file", i < inputs ? "input" : "output", port->name, names[i]);
+    }
+}
+
 static void compile(Arena *arena, PipelineRequest *request, const CompileOptions *options, Diagnostics *diags)
 {
     Pipeline pipeline;
@@ -74,6 +85,7 @@ static void compile(Arena *arena, PipelineRequest *request, const CompileOptions
     request->emit.incbin_path = base_name(gmw);
     request->stop = options->weights.path || embed ? STAGE_LOOPS : STAGE_C;
     if (!pipeline_run(arena, request, &pipeline, diags)) return;
+    warn_of_names(arena, pipeline.module, diags);
     unsigned char *image = NULL;
     size_t size = 0;
     if (options->weights.path) {

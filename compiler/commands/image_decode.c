@@ -1,5 +1,6 @@
 /* PNG by libpng, JPEG by libjpeg, PPM and PGM by hand: foreign bytes → 8-bit RGB.
- * 16-bit samples keep their high byte, palettes are looked up, gray is repeated, alpha is dropped, CMYK is taken as Adobe writes it. */
+ * 16-bit samples keep their high byte, but those of gray pictures end at 255, as PIL converts them; palettes are looked up, gray is
+ * repeated, alpha is dropped, CMYK is taken as Adobe writes it. */
 #include "commands/image.h"
 
 #include <math.h>
@@ -54,6 +55,21 @@ static void png_warned(png_structp png, png_const_charp message)
     (void)message;
 }
 
+static void png_make_rgb(png_structp png)
+{
+    png_set_strip_16(png);
+    png_set_palette_to_rgb(png);
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_strip_alpha(png);
+    png_set_gray_to_rgb(png);
+}
+
+static void clip_gray(const unsigned char *big_endian, Image *image)
+{
+    size_t count = (size_t)image->width * (size_t)image->height;
+    for (size_t i = 0; i < count; i++) memset(image->pixels + 3 * i, big_endian[2 * i] ? 255 : big_endian[2 * i + 1], 3);
+}
+
 static bool decode_png(Arena *arena, const unsigned char *data, size_t size, Image *image, const char **error)
 {
     PngBytes *bytes = arena_new_object(arena, PngBytes);
@@ -80,17 +96,17 @@ static bool decode_png(Arena *arena, const unsigned char *data, size_t size, Ima
         png_destroy_read_struct(&png, &info, NULL);
         return false;
     }
-    png_set_strip_16(png);
-    png_set_palette_to_rgb(png);
-    png_set_expand_gray_1_2_4_to_8(png);
-    png_set_strip_alpha(png);
-    png_set_gray_to_rgb(png);
+    bool wide = png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16;
+    if (!wide) png_make_rgb(png);
+    size_t row = (size_t)image->width * (wide ? 2 : 3);
+    unsigned char *rows = wide ? arena_alloc_array(arena, (size_t)image->height, row) : image->pixels;
     int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)image->width * 3) png_error(png, "an unusual colour type");
+    if (png_get_rowbytes(png, info) != row) png_error(png, "an unusual colour type");
     for (int pass = 0; pass < passes; pass++)
-        for (int y = 0; y < image->height; y++) png_read_row(png, image->pixels + (size_t)y * (size_t)image->width * 3, NULL);
+        for (int y = 0; y < image->height; y++) png_read_row(png, rows + (size_t)y * row, NULL);
     png_read_end(png, NULL);
+    if (wide) clip_gray(rows, image);
     png_destroy_read_struct(&png, &info, NULL);
     return true;
 }

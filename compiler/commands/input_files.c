@@ -2,6 +2,7 @@
 #include "commands/input_files.h"
 
 #include "commands/image.h"
+#include "commands/inputs.h"
 #include "support/text.h"
 #include "weights/archive.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     Diagnostics *diags;
     bool *given, *is_picture; /* by input */
     int64_t *pictures;        /* by input: samples so far */
+    const char *model_path;
 } Reader;
 
 static int64_t input_bytes(const Tensor *tensor)
@@ -178,6 +180,125 @@ static bool use_picture(Reader *reader, int input, const char *path, const char 
     return good;
 }
 
+/* --- text --------------------------------------------------------------------------------------------------------- */
+
+/* Room for one more sample of an input. */
+static unsigned char *grow(Reader *reader, int input)
+{
+    int64_t bytes = input_bytes(reader->module->inputs.data[input].tensor), before = reader->pictures[input];
+    unsigned char *grown = arena_alloc_array(reader->arena, (size_t)(before + 1), (size_t)bytes);
+    if (before) memcpy(grown, reader->arrays->data[input], (size_t)(before * bytes));
+    reader->arrays->data[input] = grown;
+    reader->given[input] = true;
+    reader->pictures[input]++;
+    if (reader->batched) reader->arrays->sample_bytes[input] = bytes;
+    return grown + before * bytes;
+}
+
+static bool open_text(Reader *reader, int input)
+{
+    InputArrays *arrays = reader->arrays;
+    if (arrays->text && arrays->text->ids == input) return true;
+    input_files_close(arrays);
+    arrays->text = arena_new_object(reader->arena, TextInput);
+    if (text_input_open(reader->arena, reader->module, input, reader->model_path, arrays->text, reader->diags)) return true;
+    arrays->text = NULL;
+    return false;
+}
+
+/* One sample; pair NULL: none. */
+static bool add_text(Reader *reader, int input, const char *data, size_t size, const char *pair, size_t pair_size)
+{
+    InputArrays *arrays = reader->arrays;
+    if (reader->given[input] && !reader->batched) {
+        diag_help(diag_error(reader->diags, GM150, (Place){0}, "input %s is given twice", reader->module->inputs.data[input].name), "several texts are run one after the other with --batched");
+        return false;
+    }
+    if (!open_text(reader, input)) return false;
+    const TextInput *text = arrays->text;
+    void **places = arena_new_array(reader->arena, void *, reader->module->inputs.count + 1);
+    const int parts[] = {text->ids, text->mask, text->types};
+    for (int i = 0; i < 3; i++)
+        if (parts[i] >= 0) places[parts[i]] = grow(reader, parts[i]);
+    int64_t used = text_sample(reader->arena, text, data, size, pair, pair_size, places, reader->diags), samples = reader->pictures[input];
+    int64_t *all = arena_new_array(reader->arena, int64_t, samples);
+    for (int64_t i = 0; i + 1 < samples && arrays->text_used; i++) all[i] = arrays->text_used[i];
+    all[samples - 1] = used;
+    arrays->text_used = all;
+    return used >= 0;
+}
+
+/* Batched: a line a sample, a tab before its pair. Else the whole file, its last line end aside. */
+static bool read_text(Reader *reader, int input, const char *path)
+{
+    char *data;
+    size_t size;
+    const char *error;
+    if (!file_read(reader->arena, path, &data, &size, &error)) {
+        diag_error(reader->diags, GM153, (Place){0}, "%s: %s", path, error);
+        return false;
+    }
+    if (size && data[size - 1] == '\n') size--;
+    bool good = true;
+    for (const char *line = data, *end = data + size; good && line <= end;) {
+        const char *stop = reader->batched ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+        size_t length = (size_t)((stop ? stop : end) - line);
+        const char *tab = reader->batched ? memchr(line, '\t', length) : NULL;
+        size_t first = tab ? (size_t)(tab - line) : length;
+        good = add_text(reader, input, line, first, tab ? tab + 1 : NULL, tab ? length - first - 1 : 0);
+        line += length + 1;
+    }
+    return good;
+}
+
+/* --text and --pair, in order. */
+static bool use_texts(Reader *reader, const Words *texts, const Words *pairs)
+{
+    if (!texts->count && !pairs->count) return true;
+    int input = text_input_sole(reader->module);
+    if (input < 0) {
+        diag_error(reader->diags, GM160, (Place){0}, "--text needs one input with `~ text(vocabulary = …, tokenizer = …)`");
+        return false;
+    }
+    if (pairs->count && pairs->count != texts->count) {
+        diag_error(reader->diags, GM150, (Place){0}, "there are %d of --text and %d of --pair", texts->count, pairs->count);
+        return false;
+    }
+    bool good = true;
+    for (int i = 0; i < texts->count && good; i++) {
+        const char *pair = pairs->count ? pairs->data[i] : NULL;
+        good = add_text(reader, input, texts->data[i], strlen(texts->data[i]), pair, pair ? strlen(pair) : 0);
+    }
+    return good;
+}
+
+Labels input_rows(Arena *arena, const InputArrays *arrays, const Tensor *output, int64_t sample)
+{
+    Labels rows = {0};
+    const TextInput *text = arrays->text;
+    if (!text || output->rank != 2 || output->extents[0] != text->length) return rows;
+    const unsigned char *data = arrays->data[text->ids] + sample * arrays->sample_bytes[text->ids];
+    for (int64_t i = 0; i < arrays->text_used[sample]; i++)
+        list_push(arena, &rows, text_shown(arena, text, (int32_t)array_element(data, text->module->inputs.data[text->ids].tensor->type, i)));
+    return rows;
+}
+
+Labels input_entries(Arena *arena, const InputArrays *arrays, const Tensor *output)
+{
+    Labels entries = {0};
+    const TextInput *text = arrays->text;
+    int32_t count = text ? gm_vocabulary_count(text->vocabulary) : 0;
+    if (output->rank == 0 || output->extents[output->rank - 1] != count) return entries;
+    for (int32_t i = 0; i < count; i++) list_push(arena, &entries, text_shown(arena, text, i));
+    return entries;
+}
+
+void input_files_close(InputArrays *arrays)
+{
+    if (arrays->text) text_input_close(arrays->text);
+    arrays->text = NULL;
+}
+
 /* --- words -------------------------------------------------------------------------------------------------------- */
 
 static bool file_exists(const char *path)
@@ -206,6 +327,17 @@ static bool looks_like_picture(const char *path)
     return image_recognise(head, size);
 }
 
+/* By name: what is no array's file. */
+static bool looks_like_text(const char *path)
+{
+    static const char *const others[] = {".npy", ".npz", ".safetensors", ".json", ".pth", ".pt", ".bin"};
+    const char *dot = strrchr(path, '.');
+    struct stat status;
+    for (int i = 0; dot && i < (int)(sizeof others / sizeof *others); i++)
+        if (strcmp(dot, others[i]) == 0) return false;
+    return stat(path, &status) != 0 || !S_ISDIR(status.st_mode);
+}
+
 static bool read_picture(Reader *reader, int input, const char *path)
 {
     Arena *scratch = arena_new();
@@ -231,6 +363,7 @@ static bool read_word(Reader *reader, const char *word)
     const char *path = split_member(reader->arena, input >= 0 ? equals + 1 : word, &member);
     if (input < 0 && inputs == 1) input = 0;
     if (input >= 0 && !member && looks_like_picture(path)) return read_picture(reader, input, path);
+    if (input >= 0 && !member && looks_like_text(path) && text_input_declared(&reader->module->inputs.data[input])) return read_text(reader, input, path);
     Archive *archive = archive_open(reader->arena, path, reader->diags);
     if (!archive) return false;
     bool good = true;
@@ -271,20 +404,24 @@ static bool count_samples(Reader *reader)
     return !reader->batched || first || !reader->module->inputs.count;
 }
 
-bool input_files_read(Arena *arena, const Module *module, const Words *words, bool batched, InputArrays *arrays, Diagnostics *diags)
+bool input_files_read(Arena *arena, const Module *module, const InputWords *words, InputArrays *arrays, Diagnostics *diags)
 {
     int inputs = module->inputs.count;
-    *arrays = (InputArrays){1, arena_new_array(arena, unsigned char *, inputs + 1), arena_new_array(arena, int64_t, inputs + 1)};
-    Reader reader = {arena, module, batched, arrays, diags, arena_new_array(arena, bool, inputs + 1), arena_new_array(arena, bool, inputs + 1),
-                     arena_new_array(arena, int64_t, inputs + 1)};
+    *arrays = (InputArrays){.samples = 1, .data = arena_new_array(arena, unsigned char *, inputs + 1), .sample_bytes = arena_new_array(arena, int64_t, inputs + 1)};
+    Reader reader = {.arena = arena, .module = module, .batched = words->batched, .arrays = arrays, .diags = diags, .model_path = words->model_path};
+    reader.given = arena_new_array(arena, bool, inputs + 1);
+    reader.is_picture = arena_new_array(arena, bool, inputs + 1);
+    reader.pictures = arena_new_array(arena, int64_t, inputs + 1);
     bool good = true;
-    for (int i = 0; i < words->count; i++) good = read_word(&reader, words->data[i]) && good;
+    for (int i = 0; i < words->files->count; i++) good = read_word(&reader, words->files->data[i]) && good;
+    good = good && use_texts(&reader, words->texts, words->pairs);
     for (int i = 0; i < inputs && good; i++) {
         if (reader.given[i]) continue;
         const Tensor *tensor = module->inputs.data[i].tensor;
         Diagnostic *diag = diag_error(diags, GM150, module->inputs.data[i].place, "input %s %s%s was not given", module->inputs.data[i].name,
                                       element_type_name(tensor->type), extents_string(arena, tensor->rank, tensor->extents));
-        diag_help(diag, "--input %s=FILE", module->inputs.data[i].name);
+        if (text_input_sole(module) == i) diag_help(diag, "--text TEXT, or --input %s=FILE", module->inputs.data[i].name);
+        else diag_help(diag, "--input %s=FILE", module->inputs.data[i].name);
         good = false;
     }
     return good && count_samples(&reader);

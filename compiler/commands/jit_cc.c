@@ -99,6 +99,12 @@ static bool find_directory(Job *job)
     return false;
 }
 
+const char *cache_directory(Arena *arena, Diagnostics *diags)
+{
+    Job job = {.arena = arena, .diags = diags};
+    return find_directory(&job) ? job.directory : NULL;
+}
+
 /* The compiler's file: path, size and time, so that another version means another key. */
 static const char *compiler_identity(const Job *job)
 {

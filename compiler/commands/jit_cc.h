@@ -15,4 +15,7 @@ typedef struct {
 bool library_load(Arena *arena, const Pipeline *pipeline, LoadedLibrary *library, Diagnostics *diags);
 void library_unload(LoadedLibrary *library); /* NULL model: nothing */
 
+/* Where compiled models are kept, made if it is not there; NULL after an error. */
+const char *cache_directory(Arena *arena, Diagnostics *diags);
+
 #endif

@@ -2,6 +2,7 @@
 #include "commands/output_files.h"
 
 #include "commands/inputs.h"
+#include "commands/text_input.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -128,9 +129,7 @@ bool labels_read(Arena *arena, const char *path, Labels *labels, Diagnostics *di
 bool labels_of_port(Arena *arena, const Port *port, const char *model_path, Labels *labels, Diagnostics *diags)
 {
     if (!port->hint || strcmp(port->hint->name, "classes") != 0 || port->hint->count < 1 || !port->hint->arguments[0].text) return true;
-    const char *slash = strrchr(model_path, '/'), *file = port->hint->arguments[0].text;
-    int directory = slash && *file != '/' ? (int)(slash + 1 - model_path) : 0;
-    return labels_read(arena, arena_printf(arena, "%.*s%s", directory, model_path, file), labels, diags);
+    return labels_read(arena, beside(arena, model_path, port->hint->arguments[0].text), labels, diags);
 }
 
 /* --- text --------------------------------------------------------------------------------------------------------- */
@@ -150,7 +149,7 @@ static int by_score(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-void print_top(Text *text, const OutputArrays *outputs, int output, int64_t sample, int top, const Labels *labels)
+void print_top(Text *text, const OutputArrays *outputs, int output, int64_t sample, int top, const Labels *labels, const Labels *rows)
 {
     const Port *port = &outputs->module->outputs.data[output];
     const Tensor *tensor = port->tensor;
@@ -158,10 +157,11 @@ void print_top(Text *text, const OutputArrays *outputs, int output, int64_t samp
     int64_t begin = sample * tensor_count(tensor);
     Arena *scratch = arena_new();
     Score *scores = arena_new_array(scratch, Score, classes);
-    for (int64_t v = 0; v < vectors; v++) {
+    for (int64_t v = 0; v < vectors && (rows->count == 0 || v < rows->count); v++) {
         text_add(text, port->name);
         if (outputs->batched) text_printf(text, " of sample %lld", (long long)sample);
         if (vectors > 1) text_printf(text, ", row %lld", (long long)v);
+        if (v < rows->count) text_printf(text, ", after \"%s\"", rows->data[v]);
         text_add(text, "\n");
         for (int64_t i = 0; i < classes; i++) scores[i] = (Score){array_element(outputs->data[output], tensor->type, begin + v * classes + i), i};
         qsort(scores, (size_t)classes, sizeof *scores, by_score);

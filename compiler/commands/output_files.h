@@ -22,8 +22,9 @@ bool labels_read(Arena *arena, const char *path, Labels *labels, Diagnostics *di
 /* The labels that `~ classes("FILE")` on an output names, found beside the model file; none: true and no labels. */
 bool labels_of_port(Arena *arena, const Port *port, const char *model_path, Labels *labels, Diagnostics *diags);
 
-/* The `top` largest along the last axis of every vector of an output, largest first; equal ones in order. */
-void print_top(Text *text, const OutputArrays *outputs, int output, int64_t sample, int top, const Labels *labels);
+/* The `top` largest along the last axis of every vector of an output, largest first; equal ones in order. `rows` names the vectors, and no
+ * more of them are shown; none: all are. */
+void print_top(Text *text, const OutputArrays *outputs, int output, int64_t sample, int top, const Labels *labels, const Labels *rows);
 /* A few words about an output: all values when there are at most 16, else smallest, largest and mean. */
 void print_summary(Text *text, const OutputArrays *outputs, int output);
 

@@ -40,9 +40,7 @@ static unsigned char *make_selftest(Arena *arena, Module *module, const WeightVa
     evaluation->progress = show_progress;
     for (int i = 0; i < module->weights.count; i++) {
         const Tensor *weight = module->weights.data[i];
-        int64_t count = tensor_count(weight);
-        double *out = evaluation->values[weight->id] = arena_new_array(arena, double, count);
-        for (int64_t e = 0; e < count; e++) out[e] = weight->type == TYPE_F32 ? (double)values->f32[weight->id][e] : (double)values->integers[weight->id][e];
+        evaluation->values[weight->id] = weight_doubles(arena, values, weight);
     }
     for (int i = 0; i < module->inputs.count; i++) {
         const Tensor *tensor = module->inputs.data[i].tensor;

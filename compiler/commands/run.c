@@ -1,30 +1,25 @@
-/* gmlpc run MODEL.gm: compile (or evaluate), feed files, show and store what comes out. */
+/* gmlpc run MODEL.gm: compile (or evaluate), feed files and text, show and store what comes out. */
 #include "commands/commands.h"
 #include "commands/input_files.h"
 #include "commands/inputs.h"
-#include "commands/compiled.h"
+#include "commands/language.h"
 #include "commands/options.h"
 #include "commands/output_files.h"
 #include "commands/report.h"
-#include "emit_c/blob.h"
-#include "equation/evaluate.h"
-#include "hosted/gm_map.h"
-#include "hosted/gm_pool.h"
-#include "pipeline.h"
-#include "weights/weights.h"
+#include "commands/runner.h"
+#include "commands/text_input.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct {
     ModelOptions model;
-    WeightRequest weights;
-    const char *gmw, *output, *labels;
-    Words inputs;
-    long threads, top, seed;
-    bool batched, reference, random;
+    RunnerRequest runner;
+    LanguageOptions language;
+    const char *output, *labels;
+    Words inputs, texts, pairs;
+    long top, random_seed;
+    bool batched, random;
 } RunOptions;
 
 typedef struct {
@@ -39,32 +34,7 @@ typedef struct {
     Backend backend;
 } RunState;
 
-/* --- progress ----------------------------------------------------------------------------------------------------- */
-
-/* A line on the terminal that is overwritten; nothing when standard error is a file. */
-static void progress(const char *what, long long done, long long total)
-{
-    if (!isatty(2)) return;
-    if (total > 0) fprintf(stderr, "\r%s: %lld of %lld\033[K", what, done, total);
-    else fprintf(stderr, "\r%s\033[K", what);
-    if (done == total) fprintf(stderr, "\r\033[K");
-    fflush(stderr);
-}
-
-static void equation_progress(void *context, int done, int total)
-{
-    (void)context;
-    progress("evaluating equations", done, total);
-}
-
 /* --- running ------------------------------------------------------------------------------------------------------ */
-
-static WeightValues *get_values(RunState *state)
-{
-    const RunOptions *o = state->options;
-    if (o->weights.path) return weights_load(state->arena, state->pipeline.model, &o->weights, state->diags);
-    return weights_random(state->arena, state->pipeline.module, (uint64_t)o->seed);
-}
 
 /* A status above 0 names the input whose value was no valid subscript, in one of `samples` from `first` on. */
 static void report_range(RunState *state, int status, int64_t first, int64_t samples)
@@ -136,124 +106,21 @@ static void chunk_fill(RunState *state, Chunk *chunk, int64_t first, int64_t cou
         chunk->outputs[i] = count == batch ? state->outputs[i] + first * state->output_bytes[i] : chunk->output_copies[i];
 }
 
-static bool run_samples(RunState *state, const gm_model *model, void *weights, void *memory, gm_pool *pool)
+static bool run_samples(RunState *state, Runner *runner)
 {
     int64_t batch = state->pipeline.module->batch, samples = state->inputs.samples;
     Chunk chunk = chunk_new(state, batch);
     bool good = true;
+    runner->quiet = samples > 1;
     for (int64_t first = 0; first < samples && good; first += batch) {
         int64_t count = samples - first < batch ? samples - first : batch;
         chunk_fill(state, &chunk, first, count, batch);
-        int status = pool ? model->run_on(weights, memory, gm_pool_executor(pool), chunk.inputs, chunk.outputs)
-                          : model->run(weights, memory, chunk.inputs, chunk.outputs);
+        int status = runner_run(runner, chunk.inputs, chunk.outputs);
         if (status > 0) report_range(state, status, first, count);
         good = status <= 0;
         for (int i = 0; i < state->module->outputs.count && count < batch; i++)
             memcpy(state->outputs[i] + first * state->output_bytes[i], chunk.outputs[i], (size_t)(count * state->output_bytes[i]));
         if (samples > 1) progress("samples", first + count, samples);
-    }
-    return good;
-}
-
-static bool bind_and_run(RunState *state, const gm_model *model, const void *image, size_t size)
-{
-    void *weights = arena_alloc(state->arena, model->weights_bytes + 1);
-    int status = model->bind(weights, image, size);
-    if (status != GM_OK) {
-        diag_error(state->diags, GM158, (Place){0}, "%s: %s", state->options->gmw ? state->options->gmw : "the compiled model refuses its weights", gm_status_text(status));
-        return false;
-    }
-    size_t alignment = model->alignment < 64 ? 64 : model->alignment;
-    void *memory = aligned_alloc(alignment, (model->arena_bytes + alignment) / alignment * alignment);
-    gm_pool *pool = state->options->threads != 1 ? gm_pool_new((int)state->options->threads) : NULL;
-    bool good = memory != NULL;
-    if (!good) diag_error(state->diags, GM158, (Place){0}, "out of memory: the model needs an arena of %zu bytes", model->arena_bytes);
-    good = good && run_samples(state, model, weights, memory, pool);
-    gm_pool_free(pool);
-    free(memory);
-    return good;
-}
-
-/* The weights as bind wants them: a mapped .gmw, or packed now. */
-static bool run_compiled(RunState *state)
-{
-    CompiledModel compiled;
-    progress("compiling", 0, 0);
-    if (!compiled_load(state->arena, &state->pipeline, state->backend, &compiled, state->diags)) return false;
-    progress("compiling", 1, 1);
-    bool good = false;
-    if (state->options->gmw) {
-        gm_mapping mapping;
-        if (gm_map(&mapping, state->options->gmw) != GM_OK) {
-            diag_error(state->diags, GM158, (Place){0}, "%s: %s", state->options->gmw, mapping.error);
-        } else {
-            good = bind_and_run(state, compiled.model, mapping.data, mapping.bytes);
-            gm_unmap(&mapping);
-        }
-    } else {
-        WeightValues *values = get_values(state);
-        unsigned char *payload = values ? weights_pack(state->pipeline.plan, values, state->diags) : NULL;
-        size_t size = 0;
-        unsigned char *image = payload ? blob_build(state->pipeline.plan, payload, NULL, 0, &size) : NULL;
-        free(payload);
-        good = image && bind_and_run(state, compiled.model, image, size);
-        free(image);
-    }
-    compiled_unload(&compiled);
-    return good;
-}
-
-static void store_output(const Tensor *tensor, const double *values, unsigned char *out)
-{
-    int64_t count = tensor_count(tensor);
-    for (int64_t i = 0; i < count; i++) {
-        if (tensor->type == TYPE_F32) ((float *)out)[i] = (float)values[i];
-        else if (tensor->type == TYPE_I32) ((int32_t *)out)[i] = (int32_t)values[i];
-        else if (tensor->type == TYPE_I64) ((int64_t *)out)[i] = (int64_t)values[i];
-        else out[i] = (unsigned char)values[i];
-    }
-}
-
-static double **reference_weights(RunState *state, const WeightValues *values)
-{
-    const Module *module = state->module;
-    double **result = arena_new_array(state->arena, double *, module->tensors.count + 1);
-    for (int i = 0; i < module->weights.count; i++) {
-        const Tensor *weight = module->weights.data[i];
-        int64_t count = tensor_count(weight);
-        double *out = result[weight->id] = arena_new_array(state->arena, double, count);
-        for (int64_t e = 0; e < count; e++) out[e] = weight->type == TYPE_F32 ? (double)values->f32[weight->id][e] : (double)values->integers[weight->id][e];
-    }
-    return result;
-}
-
-static bool run_reference(RunState *state)
-{
-    WeightValues *values = get_values(state);
-    if (!values) return false;
-    Module *module = state->module;
-    double **weights = reference_weights(state, values);
-    bool good = true;
-    for (int64_t s = 0; s < state->inputs.samples && good; s++) {
-        Arena *scratch = arena_new();
-        Evaluation *evaluation = evaluation_new(scratch, module);
-        evaluation->outputs_only = true;
-        if (state->inputs.samples == 1) evaluation->progress = equation_progress;
-        for (int i = 0; i < module->weights.count; i++) evaluation->values[module->weights.data[i]->id] = weights[module->weights.data[i]->id];
-        for (int i = 0; i < module->inputs.count; i++) {
-            const Tensor *tensor = module->inputs.data[i].tensor;
-            int64_t count = tensor_count(tensor);
-            const unsigned char *data = state->inputs.data[i] + s * state->inputs.sample_bytes[i];
-            double *out = evaluation->values[tensor->id] = arena_new_array(scratch, double, count);
-            for (int64_t e = 0; e < count; e++) out[e] = array_element(data, tensor->type, e);
-        }
-        int status = evaluation_run(evaluation);
-        if (status > 0) report_range(state, status, s, 1);
-        good = status <= 0;
-        for (int i = 0; i < module->outputs.count; i++)
-            store_output(module->outputs.data[i].tensor, evaluation->values[module->outputs.data[i].tensor->id], state->outputs[i] + s * state->output_bytes[i]);
-        arena_free(scratch);
-        if (state->inputs.samples > 1) progress("samples", s + 1, state->inputs.samples);
     }
     return good;
 }
@@ -282,6 +149,7 @@ static bool get_labels(RunState *state, int output, Labels *labels)
     const Tensor *tensor = port->tensor;
     bool read = state->options->labels ? labels_read(state->arena, state->options->labels, labels, state->diags)
                                        : labels_of_port(state->arena, port, state->pipeline.model->files.data[0]->source->name, labels, state->diags);
+    if (read && labels->count == 0) *labels = input_entries(state->arena, &state->inputs, tensor);
     int64_t classes = tensor->rank ? tensor->extents[tensor->rank - 1] : 1;
     if (!read || labels->count == 0 || labels->count == classes) return read;
     diag_error(state->diags, GM155, (Place){0}, "there are %d labels, and output %s has %lld classes", labels->count, port->name, (long long)classes);
@@ -298,53 +166,84 @@ static void show(RunState *state)
         Labels labels = {0};
         if (rank && !get_labels(state, i, &labels)) return;
         if (!rank && !o->output) print_summary(&text, &outputs, i);
-        for (int64_t s = 0; rank && s < state->inputs.samples; s++) print_top(&text, &outputs, i, s, o->top > 0 ? (int)o->top : 5, &labels);
+        for (int64_t s = 0; rank && s < state->inputs.samples; s++) {
+            Labels rows = input_rows(state->arena, &state->inputs, state->module->outputs.data[i].tensor, s);
+            print_top(&text, &outputs, i, s, o->top > 0 ? (int)o->top : 5, &labels, &rows);
+        }
     }
     if (o->output && !output_files_write(state->arena, o->output, &outputs, state->diags)) return;
     fputs(text_string(&text), o->output && strcmp(o->output, "-") == 0 ? stderr : stdout);
+}
+
+static bool weights_given(RunState *state)
+{
+    const RunOptions *o = state->options;
+    if (!state->module->weights.count || o->runner.weights.path || o->runner.gmw || o->random) return true;
+    diag_help(diag_error(state->diags, GM120, (Place){0}, "%s has weights, and none are given", state->module->name),
+              "--weights FILE, --gmw FILE, or --random SEED for values that mean nothing");
+    return false;
+}
+
+static bool read_inputs(RunState *state)
+{
+    const RunOptions *o = state->options;
+    InputWords words = {&o->inputs, &o->texts, &o->pairs, o->batched, state->pipeline.model->files.data[0]->source->name};
+    return input_files_read(state->arena, state->module, &words, &state->inputs, state->diags);
+}
+
+/* The model that one sample's ports are those of. */
+static bool module_of_one(RunState *state, ModelRequest request)
+{
+    state->module = state->pipeline.module;
+    if (request.batch <= 1) return true;
+    request.batch = 1;
+    Model *one = model_load(state->arena, &request, state->diags);
+    if (one) state->module = one->module;
+    return one && one->module;
 }
 
 static void run(RunState *state, const char *path)
 {
     const RunOptions *o = state->options;
     if (!backend_find(o->model.backend, &state->backend, state->diags)) return;
-    PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->reference ? STAGE_EQUATIONS : backend_stage(state->backend)};
+    PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->runner.reference ? STAGE_EQUATIONS : backend_stage(state->backend)};
     request.plan.reproducible = o->model.reproducible;
     request.model = model_request(state->arena, &o->model, path);
-    if (o->reference) request.model.batch = 1;
+    if (o->runner.reference) request.model.batch = 1;
     if (!pipeline_run(state->arena, &request, &state->pipeline, state->diags)) return;
-    state->module = state->pipeline.module;
-    if (request.model.batch > 1) {
-        request.model.batch = 1;
-        Model *one = model_load(state->arena, &request.model, state->diags);
-        if (!one || !one->module) return;
-        state->module = one->module;
+    if (!module_of_one(state, request.model)) return;
+    bool language = language_wanted(&o->language);
+    if (!language && !read_inputs(state)) return;
+    if (!weights_given(state)) return;
+    Runner runner;
+    bool good = runner_open(state->arena, &state->pipeline, state->backend, &o->runner, &runner, state->diags);
+    if (good && language) {
+        language_run(state->arena, &runner, &o->language, (int)o->top, path, state->diags);
+    } else if (good) {
+        allocate_outputs(state);
+        good = run_samples(state, &runner);
     }
-    if (!input_files_read(state->arena, state->module, &o->inputs, o->batched, &state->inputs, state->diags)) return;
-    if (state->module->weights.count && !o->weights.path && !o->gmw && !o->random) {
-        diag_help(diag_error(state->diags, GM120, (Place){0}, "%s has weights, and none are given", state->module->name),
-                  "--weights FILE, --gmw FILE, or --random SEED for values that mean nothing");
-        return;
-    }
-    allocate_outputs(state);
-    if (o->reference ? run_reference(state) : run_compiled(state)) show(state);
+    runner_close(&runner);
+    if (good && !language) show(state);
+    input_files_close(&state->inputs);
 }
 
 static int check_call(const RunOptions *o, const Words *files)
 {
     if (files->count != 1) return wrong_call("run", files->count ? "one model at a time" : "which model? (MODEL.gm is missing)");
-    if ((o->weights.path != NULL) + (o->gmw != NULL) + o->random > 1) return wrong_call("run", "--weights, --gmw and --random exclude each other");
-    if (o->gmw && o->reference) return wrong_call("run", "the reference evaluator reads a checkpoint (--weights), not packed weights");
-    if (o->gmw && o->weights.bind) return wrong_call("run", "--bind belongs to --weights: a .gmw file is bound already");
-    if (o->threads < 0 || o->threads > 256) return wrong_call("run", "--threads is 1 to 256, or 0 for as many as there are processors, not %ld", o->threads);
+    if ((o->runner.weights.path != NULL) + (o->runner.gmw != NULL) + o->random > 1) return wrong_call("run", "--weights, --gmw and --random exclude each other");
+    if (o->runner.gmw && o->runner.reference) return wrong_call("run", "the reference evaluator reads a checkpoint (--weights), not packed weights");
+    if (o->runner.gmw && o->runner.weights.bind) return wrong_call("run", "--bind belongs to --weights: a .gmw file is bound already");
+    if (o->runner.threads < 0 || o->runner.threads > 256) return wrong_call("run", "--threads is 1 to 256, or 0 for as many as there are processors, not %ld", o->runner.threads);
     if (o->top < 0) return wrong_call("run", "--top is at least 1");
-    return -1;
+    if (o->model.batch > 1 && language_wanted(&o->language)) return wrong_call("run", "--perplexity and --prompt take one window at a time, no --batch");
+    return language_call(&o->language, o->inputs.count + o->texts.count > 0, o->output != NULL);
 }
 
 int command_run(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    RunOptions o = {.model = {.batch = 1}, .threads = 1, .seed = -1};
+    RunOptions o = {.model = {.batch = 1}, .runner = {.threads = 1}, .random_seed = -1, .language = LANGUAGE_DEFAULTS};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),
@@ -352,21 +251,26 @@ int command_run(int argc, char **argv)
         TARGET_OPTION(o.model),
         REPRODUCIBLE_OPTION(o.model),
         BACKEND_OPTION(o.model),
-        {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
-        BIND_OPTIONS(o.weights),
-        {"gmw", 0, OPTION_TEXT, &o.gmw, "FILE", "packed weights instead of a checkpoint"},
-        {"random", 0, OPTION_INT, &o.seed, "SEED", "random weights instead of a checkpoint"},
-        {"input", 'i', OPTION_LIST, &o.inputs, "NAME=FILE", ".npy, .npz[:MEMBER], .safetensors[:MEMBER], PNG, JPEG, PPM (again for more)"},
+        {"weights", 'w', OPTION_TEXT, &o.runner.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
+        BIND_OPTIONS(o.runner.weights),
+        {"gmw", 0, OPTION_TEXT, &o.runner.gmw, "FILE", "packed weights instead of a checkpoint"},
+        {"random", 0, OPTION_INT, &o.random_seed, "SEED", "random weights instead of a checkpoint"},
+        {"input", 'i', OPTION_LIST, &o.inputs, "NAME=FILE", ".npy, .npz[:MEMBER], .safetensors[:MEMBER], PNG, JPEG, PPM, a text file (again for more)"},
+        {"text", 0, OPTION_LIST, &o.texts, "TEXT", "text for the input that takes it (with --batched again for more samples)"},
+        {"pair", 0, OPTION_LIST, &o.pairs, "TEXT", "a second text beside the --text before it"},
         {"batched", 0, OPTION_FLAG, &o.batched, NULL, "arrays have one more axis in front: run every sample"},
-        {"threads", 0, OPTION_INT, &o.threads, "N", "threads to run on (default 1; 0: all processors)"},
+        {"threads", 0, OPTION_INT, &o.runner.threads, "N", "threads to run on (default 1; 0: all processors)"},
         {"output", 'o', OPTION_TEXT, &o.output, "OUT.npz", "write every output by name (.npy when there is one)"},
         {"top", 'k', OPTION_INT, &o.top, "K", "print the K largest values of each output vector"},
         {"labels", 0, OPTION_TEXT, &o.labels, "FILE", "names of the classes, one a line"},
-        {"reference", 0, OPTION_FLAG, &o.reference, NULL, "evaluate in double precision instead of compiling"},
+        LANGUAGE_OPTIONS(o.language)
+        {"reference", 0, OPTION_FLAG, &o.runner.reference, NULL, "evaluate in double precision instead of compiling"},
     };
     int code = options_parse(arena, argc, argv, "MODEL.gm --weights FILE --input NAME=FILE… [OPTION…]",
                              "Compiles a model, runs it on pictures or arrays, prints and stores what comes out.", rows, sizeof rows / sizeof rows[0], &files);
-    o.random = o.seed >= 0;
+    o.random = o.random_seed >= 0;
+    o.runner.seed = (uint64_t)o.random_seed;
+    o.runner.weights.exact = o.runner.reference;
     if (code < 0) code = check_call(&o, &files);
     if (code < 0) code = check_batch("run", &o.model);
     if (code < 0) {

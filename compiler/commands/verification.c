@@ -64,8 +64,7 @@ static WeightValues *load_values(Verification *v, const Model *model)
 static WeightValues *transfer(Verification *v, const Module *to)
 {
     const Module *from = v->values->module;
-    WeightValues *values = arena_new_object(v->arena, WeightValues);
-    *values = (WeightValues){v->arena, to, arena_new_array(v->arena, float *, to->tensors.count + 1), arena_new_array(v->arena, int64_t *, to->tensors.count + 1)};
+    WeightValues *values = weight_values_new(v->arena, to);
     Map by_path = {0};
     for (int i = 0; i < from->tensors.count; i++)
         if (from->tensors.data[i]->kind == TENSOR_WEIGHT) map_put(v->arena, &by_path, from->tensors.data[i]->path, from->tensors.data[i]);

@@ -33,10 +33,12 @@ const char *c_float(Emitter *emitter, double number)
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
-static const char **port_names(Emitter *emitter, Names *names, const Port *ports, int count)
+const char *const *emit_c_port_names(Arena *arena, const Module *module)
 {
-    const char **result = arena_new_array(emitter->arena, const char *, count + 1);
-    for (int i = 0; i < count; i++) result[i] = names_take(emitter->arena, names, ports[i].name);
+    Names names = {{0}};
+    int inputs = module->inputs.count, count = inputs + module->outputs.count;
+    const char **result = arena_new_array(arena, const char *, count + 1);
+    for (int i = 0; i < count; i++) result[i] = names_take(arena, &names, i < inputs ? module->inputs.data[i].name : module->outputs.data[i - inputs].name);
     return result;
 }
 
@@ -100,9 +102,9 @@ static void emitter_start(Emitter *emitter, const LoopProgram *program, const Em
     for (int k = 0; k < program->plan->kernels.count; k++)
         if (program->plan->kernels.data[k]->status_input) emitter->data_dependent = true;
     reserve_api(emitter);
-    Names parameters = {{0}}, macros = {{0}};
-    emitter->inputs = port_names(emitter, &parameters, module->inputs.data, module->inputs.count);
-    emitter->outputs = port_names(emitter, &parameters, module->outputs.data, module->outputs.count);
+    Names macros = {{0}};
+    emitter->inputs = emit_c_port_names(arena, module);
+    emitter->outputs = emitter->inputs + module->inputs.count;
     emitter->input_macros = port_macros(emitter, &macros, module->inputs.data, module->inputs.count);
     emitter->output_macros = port_macros(emitter, &macros, module->outputs.data, module->outputs.count);
     name_kernels(emitter);

@@ -15,6 +15,8 @@ typedef struct {
     const unsigned char *blob; /* INLINE: the whole .gmw image */
     size_t blob_size;
 } EmitOptions;
+/* What the arguments of run are called: inputs, then outputs. A name that C or C++ has, or that is taken, gets a trailing _. */
+const char *const *emit_c_port_names(Arena *arena, const Module *module);
 void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source, Text *header);
 
 #endif

@@ -35,7 +35,7 @@ typedef struct {
     bool data_dependent;    /* run returns a status */
     Names names;            /* of the file's scope */
     KernelNames *kernels;
-    const char **inputs, **outputs;             /* as parameters of run */
+    const char *const *inputs, *const *outputs; /* as parameters of run */
     const char **input_macros, **output_macros; /* SMALL_PIXELS */
     const char **statics;   /* one for each plan->statics */
     unsigned helpers[HELPER_COUNT]; /* the machines (USED_ANYWHERE: all) of the forms that call it */

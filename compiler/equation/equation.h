@@ -160,9 +160,11 @@ struct Equation {
 /* What `~ image(…)` or `~ text(…)` on an input, `~ classes(…)` on an output say: for `gmlpc run` alone. */
 typedef struct {
     const char *name;
+    Place place;
     int count;
     struct {
         const char *name;   /* NULL: positional */
+        Place place;
         const char *text;   /* a string or a word (bicubic); NULL: numbers */
         int number_count;
         double *numbers;

@@ -76,6 +76,13 @@ void address_add(Lowering *l, Address *address, const Expr *subscript, int64_t f
     if (address->level < opaque.level) address->level = opaque.level;
 }
 
+void address_origin(Address *address, const Access *access)
+{
+    if (!access->origin) return;
+    address_add_term(address, access->origin, -access->origin_step, access->origin_level);
+    if (address->level < access->origin_level) address->level = access->origin_level;
+}
+
 Value *address_value(Lowering *l, const Address *address)
 {
     Builder *build = l->build;
@@ -158,6 +165,7 @@ static void add_subscripts(Lowering *l, const Expr *read, const Access *access, 
         address_add_term(address, s.value, stride, s.level);
         if (address->level < s.level) address->level = s.level;
     }
+    address_origin(address, access);
 }
 
 bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *stride)

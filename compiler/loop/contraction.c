@@ -118,6 +118,7 @@ static Value *part_of_task(Lowering *l, int64_t below, int64_t count)
 typedef struct {
     Tiling *tiling;
     Range batches, blocks;
+    const Range *tiles; /* those to compute; NULL: this task's share */
     Value *tile_part; /* this task's number among those that share the row tiles */
 } Nest;
 
@@ -158,7 +159,7 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
 {
     const Cut *cut = &tile->cut;
     Value *edge = build_int(l->build, cut->tall);
-    Range range = task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
+    Range range = nest->tiles ? *nest->tiles : task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
     tile->height = cut->height;
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
@@ -182,7 +183,7 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
 static void column_block(Lowering *l, Nest *nest, Value *column, int column_level, int width, int part)
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
-    tile.cut = width == nest->tiling->width ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
+    tile.cut = width == nest->tiling->width || nest->tiling->one_cut ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
     tile_columns(l, &tile);
     outer_rows(l, nest, &tile, 0);
 }
@@ -279,6 +280,23 @@ static bool is_suitable(Lowering *l, const Tiling *t)
     if (vectors && vector_cost(l, equation->value, column) < 0) return false;
     if (c->panels) return c->n_count == 1;
     return read_stride(l, c->columns, column, &stride) && stride == 1;
+}
+
+bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction *contraction, Tiling *tiling)
+{
+    *tiling = (Tiling){.contraction = contraction, .panel = family_panel_columns(l->plan->family)};
+    lowering_equation(l, equation);
+    if (!is_suitable(l, tiling)) return false;
+    choose_geometry(l, tiling);
+    tiling->batches = tiling->batch_tasks = tiling->block_tasks = tiling->tile_tasks = 1;
+    return true;
+}
+
+void contraction_tiles(Lowering *l, Tiling *tiling, Value *from, Value *to)
+{
+    Range tiles = {from, to};
+    Nest nest = {.tiling = tiling, .tiles = &tiles, .blocks = {build_int(l->build, 0), build_int(l->build, tiling->blocks)}};
+    outer_columns(l, &nest, 0);
 }
 
 bool lower_contraction(Lowering *l)

@@ -352,6 +352,7 @@ void store_result(Lowering *l, Value *value)
     Address address = {0};
     for (int axis = 0; axis < equation->rank; axis++)
         if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
+    address_origin(&address, access);
     Lowered lowered = {value, scope_level(l)};
     if (element_type_is_integer(equation->result->type)) lowered = to_int(l, lowered);
     else lowered = l->vector && address.vector_stride == 1 ? to_vector(l, lowered) : to_real(l, lowered);

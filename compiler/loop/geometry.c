@@ -18,7 +18,11 @@ static int most_rows(const Target *target, int width)
 
 Cut cut_rows(const Target *target, int64_t rows, int width)
 {
-    int most = most_rows(target, width);
+    return cut_evenly(rows, most_rows(target, width));
+}
+
+Cut cut_evenly(int64_t rows, int most)
+{
     Cut cut = {.tiles = (rows + most - 1) / most};
     cut.height = (int)((rows + cut.tiles - 1) / cut.tiles);
     cut.tall = rows - cut.tiles * (cut.height - 1);

@@ -45,7 +45,8 @@ static LoopKernel *lower_kernel(Arena *arena, const Plan *plan, const Target *ta
     scope_push(l, &result->body);
     result->task = build_name(l->build, VALUE_INT, "task");
     declare_parameters(l);
-    if (kernel->form != KERNEL_CONTRACTION || !lower_contraction(l)) lower_rows(l);
+    bool done = kernel->form == KERNEL_CONTRACTION ? lower_contraction(l) : kernel->chain ? lower_row_blocks(l) : kernel->windows ? !plan->reproducible && lower_windows(l) : lower_turned(l);
+    if (!done) lower_rows(l);
     *stamp = l->stamp;
     if (l->depth != 1) bug("lowering %s: %d scopes left open", kernel->name, l->depth - 1);
     return result;

@@ -3,6 +3,9 @@
  *   lower.c        plan → program: kernels, element functions
  *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue
  *   rows.c         row kernels: rows, tasks, scratch; equation.c loops of one equation; reduce.c its reduction
+ *   windows.c      reductions over windows, several at a time
+ *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows
+ *   transpose.c    maps that turn their operands, block by block
  *   expression.c   equation exprs → values, each computed at the outermost loop that knows what it needs; vector.c what may be one
  *   address.c      reads → loads, with their subscripts, clamps and `otherwise`
  *   scope.c        open loops, what is known and what was computed in each
@@ -55,6 +58,9 @@ typedef struct {
     const Tensor *tensor;
     Buffer *buffer;
     int64_t strides[MAX_RANK];
+    Value *origin;       /* a variable whose value times -origin_step is added to every address; NULL: none */
+    int64_t origin_step;
+    int origin_level;    /* the scope that knows it */
 } Access;
 
 enum { MAX_SCOPES = 96, MAX_INDICES = 64 };
@@ -148,6 +154,7 @@ typedef struct {
 } Address;
 void address_add(Lowering *l, Address *address, const Expr *subscript, int64_t factor);
 void address_add_term(Address *address, Value *value, int64_t coefficient, int level);
+void address_origin(Address *address, const Access *access); /* where a block of rows starts */
 Value *address_value(Lowering *l, const Address *address);
 Lowered lower_read(Lowering *l, const Expr *read);
 /* Whether the subscript is proved inside [0, extent). */
@@ -162,8 +169,23 @@ void lower_equation(Lowering *l, const Equation *equation, int row_count, Value 
 void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along, bool in_order);
 /* Accumulators for `count` vectors along l->vector, bound to base + k * lanes; results[k] is the k-th. */
 void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *base, int base_level, Value *part, Value **results);
+double reduction_identity(Reduction reduction);
+/* total (+) x, where x may be a tree. */
+Value *reduction_combine(Lowering *l, Reduction reduction, Value *total, Value *x);
 void lower_rows(Lowering *l);                /* rows.c */
+/* How many tasks share `total` items of `work` in all; a loop over this task's share; the indices that an item's number, flattened,
+ * stands for. */
+int64_t share_tasks(int64_t work, int64_t total);
+Statement *open_share(Lowering *l, const char *name, int64_t total);
+void bind_digits(Lowering *l, Value *number, int64_t total, const Index *const *indices, int count);
+/* How a scratch tensor of the kernel lies in an array: strides of its row axes are 0. `rows` > 1: that many, the last row axis strides
+ * over them. Declared: with the array. */
+Access scratch_access(const Lowering *l, const Tensor *tensor, int64_t rows, int64_t *elements);
+Access *declare_scratch(Lowering *l, const Tensor *tensor, int64_t rows);
+bool lower_row_blocks(Lowering *l);          /* row_blocks.c; false: not of a form it knows */
+bool lower_turned(Lowering *l);              /* transpose.c; false: not a map of that form */
 bool lower_contraction(Lowering *l);         /* contraction.c; false: not of a form it knows */
+bool lower_windows(Lowering *l);             /* windows.c; likewise */
 enum { MOST_TASKS = 16, LEAST_TASK_WORK = 100000 };
 
 #endif

@@ -7,11 +7,12 @@
  * A reduction for several neighbours has one, in the order of its indices. Products are rounded before they are added. */
 #include "loop/lowering.h"
 
+#include "equation/index.h"
 #include "support/bug.h"
 
 #include <math.h>
 
-static double identity(Reduction reduction)
+double reduction_identity(Reduction reduction)
 {
     switch (reduction) {
     case REDUCE_SUM: case REDUCE_MEAN: return 0;
@@ -30,7 +31,7 @@ static int64_t reduced_count(const Expr *reduce)
 }
 
 /* total (+) x, where x may be a tree: named when it is needed twice. */
-static Value *combined(Lowering *l, Reduction reduction, Value *total, Value *x)
+Value *reduction_combine(Lowering *l, Reduction reduction, Value *total, Value *x)
 {
     Builder *build = l->build;
     switch (reduction) {
@@ -68,13 +69,70 @@ static Value *finish(Lowering *l, const Expr *reduce, Value *total)
     return named;
 }
 
-/* Opens loops over the reduced indices but `along`, outermost first. */
-static int open_others(Lowering *l, const Expr *reduce, const Index *along, Statement **loops)
+/* --- triangles ----------------------------------------------------------------------------------------------------- */
+/* Where the body is where(s <= t, x, identity), or with another comparison and a linear form for t, only part of the loop over s
+ * counts, and there the body is x. */
+typedef struct {
+    const Index *index; /* NULL: none */
+    const Expr *low, *high; /* the condition is low <= high - strict */
+    int strict, direction; /* of index in high - low: 1 or -1 */
+} Triangle;
+
+static Triangle find_triangle(Lowering *l, const Expr *reduce, const Index *along)
 {
-    int count = 0;
-    for (int k = 0; k < reduce->index_count; k++)
-        if (reduce->indices[k] != along) loops[count++] = loop_over(l, reduce->indices[k]);
-    return count;
+    const Expr *body = reduce->args[0];
+    Triangle none = {0};
+    if (body->kind != EXPR_APPLY || body->function != FN_WHERE || body->integer || node_info(l, body)->data) return none;
+    const Expr *condition = body->args[0], *outside = body->args[2];
+    bool less = condition->kind == EXPR_APPLY && (condition->function == FN_LE || condition->function == FN_LT);
+    bool greater = condition->kind == EXPR_APPLY && (condition->function == FN_GE || condition->function == FN_GT);
+    if ((!less && !greater) || outside->kind != EXPR_NUMBER || outside->number != reduction_identity(reduce->reduction)) return none;
+    Triangle triangle = {.low = condition->args[greater], .high = condition->args[less]};
+    triangle.strict = condition->function == FN_LT || condition->function == FN_GT;
+    Linear low, high;
+    if (!triangle.low->integer || !triangle.high->integer || !index_linear(triangle.low, &low) || !index_linear(triangle.high, &high)) return none;
+    if (l->vector && node_info(l, condition)->deps & l->vector_bit) return none;
+    for (int k = 0; k < reduce->index_count; k++) {
+        const Index *index = reduce->indices[k];
+        int64_t step = linear_coefficient(&high, index) - linear_coefficient(&low, index);
+        if (!(node_info(l, condition)->deps & index_bit(l, index))) continue;
+        if (triangle.index || index == along || (step != 1 && step != -1)) return none;
+        triangle.index = index;
+        triangle.direction = (int)step;
+    }
+    return triangle.index ? triangle : none;
+}
+
+/* Opens the loop over the part that counts. */
+static Statement *loop_triangle(Lowering *l, const Triangle *triangle)
+{
+    Builder *build = l->build;
+    const Index *index = triangle->index;
+    Address rest = {.constant = -triangle->strict}; /* high - low - strict where the index is 0 */
+    Value *extent = build_int(build, index->extent), *zero = build_int(build, 0);
+    scope_push(l, NULL);
+    scope_bind(l, index, zero, 0, 0);
+    address_add(l, &rest, triangle->high, 1);
+    address_add(l, &rest, triangle->low, -1);
+    Value *from = zero, *to = extent, *edge = address_value(l, &rest);
+    scope_pop(l);
+    if (triangle->direction < 0) to = build_op(build, OP_MIN, build_add(build, edge, build_int(build, 1)), extent, NULL);
+    else from = build_op(build, OP_MAX, build_op(build, OP_NEG, edge, NULL, NULL), zero, NULL);
+    Statement *loop = loop_open(l, index->name, from, to, 1);
+    scope_bind(l, index, loop_variable(l, loop), scope_level(l), 0);
+    return loop;
+}
+
+/* Opens loops over the reduced indices but `along`, outermost first; returns the body to reduce inside. */
+static const Expr *open_others(Lowering *l, const Expr *reduce, const Index *along, Statement **loops, int *count)
+{
+    Triangle triangle = find_triangle(l, reduce, along);
+    *count = 0;
+    for (int k = 0; k < reduce->index_count; k++) {
+        const Index *index = reduce->indices[k];
+        if (index != along) loops[(*count)++] = index == triangle.index ? loop_triangle(l, &triangle) : loop_over(l, index);
+    }
+    return triangle.index ? reduce->args[0]->args[1] : reduce->args[0];
 }
 
 static void close_all(Lowering *l, Statement **loops, int count)
@@ -118,7 +176,7 @@ static int unrolling(int64_t vectors)
 enum { PARTIAL_RESULTS = 16 };
 
 typedef struct {
-    const Expr *reduce;
+    const Expr *reduce, *body;
     const Index *along;
     Variable *totals[PARTIAL_RESULTS];
     int count;
@@ -131,16 +189,16 @@ static void accumulate(Lowering *l, Accumulators *a, int which, Value *base, int
     scope_push(l, NULL);
     if (l->vector == a->along && l->vector) scope_bind_vector(l, a->along, base, base_level, offset, part);
     else scope_bind(l, a->along, base, base_level, offset);
-    Lowered x = lower_expr(l, a->reduce->args[0]);
+    Lowered x = lower_expr(l, a->body);
     Value *total = build_variable(build, a->totals[which]);
     x = total->type == VALUE_INT ? to_int(l, x) : total->type == VALUE_VECTOR ? to_vector(l, x) : to_real(l, x);
     if (part && total->type == VALUE_VECTOR) {
         Value *lanes = to_vector(l, (Lowered){part, 0}).value;
         Value *inside = build_op(build, OP_LT, build_op(build, OP_LANES, NULL, NULL, NULL), lanes, NULL);
-        Value *none = build_number(build, VALUE_VECTOR, identity(a->reduce->reduction));
+        Value *none = build_number(build, VALUE_VECTOR, reduction_identity(a->reduce->reduction));
         x.value = build_op(build, OP_SELECT, inside, x.value, none);
     }
-    build_set(build, a->totals[which], combined(l, a->reduce->reduction, total, x.value));
+    build_set(build, a->totals[which], reduction_combine(l, a->reduce->reduction, total, x.value));
     scope_pop(l);
 }
 
@@ -168,7 +226,7 @@ static Value *join_halves(Lowering *l, const Accumulators *a)
     Value *totals[PARTIAL_RESULTS];
     for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
     for (int half = a->count / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; k++) totals[k] = build_let(l->build, "both", combined(l, a->reduce->reduction, totals[k + half], totals[k]));
+        for (int k = 0; k < half; k++) totals[k] = build_let(l->build, "both", reduction_combine(l, a->reduce->reduction, totals[k + half], totals[k]));
     return totals[0];
 }
 
@@ -178,7 +236,7 @@ static Value *gather_totals(Lowering *l, const Accumulators *a)
     Value *totals[PARTIAL_RESULTS];
     for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
     for (int count = a->count; count > 1; count = (count + 1) / 2)
-        for (int k = 0; k < count / 2; k++) totals[k] = combined(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
+        for (int k = 0; k < count / 2; k++) totals[k] = reduction_combine(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
     return totals[0];
 }
 
@@ -203,14 +261,15 @@ void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along, bo
     a.count = accumulators(l, along, a.along->extent, lanes, in_order);
     bool whole = reduce->args[0]->integer;
     ValueType type = whole && !l->vector ? VALUE_INT : l->vector ? VALUE_VECTOR : VALUE_FLOAT;
-    double start = identity(reduce->reduction);
+    double start = reduction_identity(reduce->reduction);
     int64_t whole_start = isinf(start) ? (start < 0 ? INT64_MIN / 2 : INT64_MAX / 2) : (int64_t)start;
     scope_push(l, NULL);
     for (int k = 0; k < a.count; k++)
         a.totals[k] = build_declare(build, arena_printf(l->arena, "%s_%d", reduction_name(reduce->reduction), k),
                                     type == VALUE_INT ? build_int(build, whole_start) : build_number(build, type, start));
     Statement *loops[MAX_RANK * 2];
-    int count = open_others(l, reduce, a.along, loops);
+    int count;
+    a.body = open_others(l, reduce, a.along, loops, &count);
     accumulate_along(l, &a, lanes);
     close_all(l, loops, count);
     Value *total = horizontal(l, reduce->reduction, l->plan->reproducible && along ? join_halves(l, &a) : gather_totals(l, &a));
@@ -227,15 +286,16 @@ void lower_reduce_vectors(Lowering *l, const Expr *reduce, int count, Value *bas
     Variable *totals[8];
     for (int k = 0; k < count; k++)
         totals[k] = build_declare(build, arena_printf(l->arena, "%s_%d", reduction_name(reduce->reduction), k),
-                                  build_number(build, VALUE_VECTOR, identity(reduce->reduction)));
+                                  build_number(build, VALUE_VECTOR, reduction_identity(reduce->reduction)));
     Statement *loops[MAX_RANK * 2];
     scope_push(l, NULL);
-    int opened = open_others(l, reduce, NULL, loops);
+    int opened;
+    const Expr *body = open_others(l, reduce, NULL, loops, &opened);
     for (int k = 0; k < count; k++) {
         scope_push(l, NULL);
         scope_bind_vector(l, l->vector, base, base_level, (int64_t)k * lanes, part);
-        Value *x = lower_vector(l, reduce->args[0]);
-        build_set(build, totals[k], combined(l, reduce->reduction, build_variable(build, totals[k]), x));
+        Value *x = lower_vector(l, body);
+        build_set(build, totals[k], reduction_combine(l, reduce->reduction, build_variable(build, totals[k]), x));
         scope_pop(l);
     }
     close_all(l, loops, opened);

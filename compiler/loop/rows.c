@@ -28,22 +28,36 @@ static bool is_row_axis(const Kernel *kernel, const Tensor *tensor, int axis)
     return row;
 }
 
-static void declare_scratch(Lowering *l)
+Access scratch_access(const Lowering *l, const Tensor *tensor, int64_t rows, int64_t *elements)
 {
     const Kernel *kernel = l->kernel->kernel;
-    for (int k = 0; k < kernel->scratch.count; k++) {
-        const Tensor *tensor = kernel->scratch.data[k];
-        Access access = {.tensor = tensor};
-        int64_t count = 1;
-        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
-            if (is_row_axis(kernel, tensor, axis)) continue;
-            access.strides[axis] = count;
-            count *= tensor->extents[axis];
+    Access access = {.tensor = tensor};
+    int64_t count = 1;
+    int last = -1;
+    for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+        if (is_row_axis(kernel, tensor, axis)) {
+            if (last < 0) last = axis;
+            continue;
         }
-        const char *dot = strrchr(tensor->name, '.');
-        access.buffer = build_array(l->build, dot ? dot + 1 : tensor->name, tensor->type, count);
-        list_push(l->arena, &l->accesses, access);
+        access.strides[axis] = count;
+        count *= tensor->extents[axis];
     }
+    if (rows > 1) {
+        access.origin_step = access.strides[last] = (count + 15) / 16 * 16;
+        count = access.origin_step * rows;
+    }
+    *elements = count;
+    return access;
+}
+
+Access *declare_scratch(Lowering *l, const Tensor *tensor, int64_t rows)
+{
+    int64_t count;
+    Access access = scratch_access(l, tensor, rows, &count);
+    const char *dot = strrchr(tensor->name, '.');
+    access.buffer = build_array(l->build, dot ? dot + 1 : tensor->name, tensor->type, count);
+    list_push(l->arena, &l->accesses, access);
+    return &l->accesses.data[l->accesses.count - 1];
 }
 
 /* --- rows ---------------------------------------------------------------------------------------------------------- */
@@ -67,10 +81,7 @@ static int64_t choose_tasks(const Kernel *kernel, const Rows *rows)
 {
     int64_t work = 0, total = row_total(rows);
     for (int k = 0; k < kernel->equations.count; k++) work += equation_work(kernel->equations.data[k]);
-    if (kernel->serial || work < LEAST_TASK_WORK) return 1;
-    int64_t tasks = work / (LEAST_TASK_WORK / 4);
-    if (tasks > MOST_TASKS) tasks = MOST_TASKS;
-    return tasks > total ? total : tasks;
+    return share_tasks(kernel->serial ? 0 : work, total);
 }
 
 static void lower_body(Lowering *l, const Rows *rows)
@@ -100,12 +111,40 @@ static void nest_rows(Lowering *l, Rows *rows, int from)
 }
 
 /* task * total / tasks. */
-static Value *share(Lowering *l, int64_t total, int64_t tasks, int64_t more)
+static Value *share(Lowering *l, int64_t total, int64_t more)
 {
     Builder *build = l->build;
+    int64_t tasks = l->kernel->tasks;
     Value *task = build_add(build, build_variable(build, l->kernel->task), build_int(build, more));
+    if (tasks == 1) return build_int(build, more * total);
     if (total % tasks == 0) return build_mul(build, task, build_int(build, total / tasks));
     return build_op(build, OP_FLOORDIV, build_mul(build, task, build_int(build, total)), build_int(build, tasks), NULL);
+}
+
+int64_t share_tasks(int64_t work, int64_t total)
+{
+    if (work < LEAST_TASK_WORK) return 1;
+    int64_t tasks = work / (LEAST_TASK_WORK / 4);
+    if (tasks > MOST_TASKS) tasks = MOST_TASKS;
+    return tasks > total ? total : tasks;
+}
+
+Statement *open_share(Lowering *l, const char *name, int64_t total)
+{
+    return loop_open(l, name, share(l, total, 0), share(l, total, 1), 1);
+}
+
+void bind_digits(Lowering *l, Value *number, int64_t total, const Index *const *indices, int count)
+{
+    Builder *build = l->build;
+    int64_t below = total;
+    for (int k = 0; k < count; k++) {
+        below /= indices[k]->extent;
+        Value *place = build_op(build, OP_FLOORDIV, number, build_int(build, below), NULL);
+        if (k > 0) place = build_op(build, OP_MOD, place, build_int(build, indices[k]->extent), NULL);
+        place = scope_settle(l, (Lowered){place, scope_level(l)}, indices[k]->name).value;
+        scope_bind(l, indices[k], place, scope_level(l), 0);
+    }
 }
 
 /* This task's share of the first row index, or of all flattened where the first is short. */
@@ -115,7 +154,7 @@ static void share_rows(Lowering *l, Rows *rows, int64_t tasks)
     int flat = 1;
     int64_t total = rows->indices[0]->extent;
     while (flat < rows->count && total < 4 * tasks && total % tasks != 0) total *= rows->indices[flat++]->extent;
-    Statement *loop = loop_open(l, flat == 1 ? rows->indices[0]->name : "row", share(l, total, tasks, 0), share(l, total, tasks, 1), 1);
+    Statement *loop = loop_open(l, flat == 1 ? rows->indices[0]->name : "row", share(l, total, 0), share(l, total, 1), 1);
     Value *row = loop_variable(l, loop);
     int64_t below = total;
     for (int k = 0; k < flat; k++) {
@@ -136,7 +175,7 @@ void lower_rows(Lowering *l)
     Rows rows = {.count = kernel->form == KERNEL_ROWS ? kernel->row_count : 0};
     if (kernel->equations.count == 1 && rows.count == 0 && first->free_count > 1) rows.count = first->free_count - 1;
     for (int k = 0; k < rows.count; k++) rows.indices[k] = first->free[k];
-    declare_scratch(l);
+    for (int k = 0; k < kernel->scratch.count; k++) declare_scratch(l, kernel->scratch.data[k], 1);
     int64_t tasks = choose_tasks(kernel, &rows);
     l->kernel->tasks = tasks;
     if (tasks > 1) share_rows(l, &rows, tasks);

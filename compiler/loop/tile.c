@@ -20,6 +20,7 @@ static Address operand_address(Lowering *l, const Contraction *c, const Expr *re
     for (int k = 0; k < c->k_count; k++) scope_bind(l, c->k[k], build_int(l->build, 0), 0, 0);
     for (int axis = 0; axis < read->count; axis++)
         if (access->strides[axis]) address_add(l, &address, read->args[axis], access->strides[axis]);
+    address_origin(&address, access);
     scope_pop(l);
     return address;
 }
@@ -159,6 +160,7 @@ static void prefetch_result(Lowering *l, const Tile *tile)
         Address address = {0};
         for (int axis = 0; axis < equation->rank; axis++)
             if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
+        address_origin(&address, access);
         scope_pop(l);
         for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
             prefetch(l, access->buffer, address_value(l, &address));

@@ -10,6 +10,7 @@ typedef struct {
     int64_t tiles, tall;       /* all, and the taller ones, which come first */
 } Cut;
 Cut cut_rows(const Target *target, int64_t rows, int width);
+Cut cut_evenly(int64_t rows, int most);
 
 /* --- geometry.c ---------------------------------------------------------------------------------------------------- */
 enum { MOST_HEIGHT = 16, MOST_WIDTH = 8 };
@@ -26,6 +27,7 @@ typedef struct {
     int64_t rows, columns;     /* their extents */
     int width;                 /* vectors of a tile */
     Cut cut;                   /* for that width */
+    bool one_cut;              /* it serves every width */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
     bool copies;               /* direct columns are copied, block by block, to a dense array on the stack */
@@ -43,6 +45,11 @@ typedef struct {
     Address columns;           /* of the columns at k = 0 */
     Buffer *copy;              /* of this block's columns, [k, width * lanes]; NULL: none */
 } Tile;
+
+/* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */
+bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction *contraction, Tiling *tiling);
+/* All columns of the row tiles [from, to), for the bound batches; the equation is the one at hand. */
+void contraction_tiles(Lowering *l, Tiling *tiling, Value *from, Value *to);
 
 /* One index of the reduction, or neighbours that both operands step through alike. */
 typedef struct {

@@ -14,26 +14,82 @@ static void hint_numbers(Arena *arena, const Value *value, double *numbers, int 
         if (value->items[k].kind == VALUE_NUMBER) numbers[(*count)++] = number_double(value->items[k].number);
 }
 
-/* A word that names nothing stands for itself: resize = bicubic. */
+typedef enum { HINT_OF_INPUT, HINT_OF_OUTPUT } HintSide;
+typedef enum { TAKES_WORD, TAKES_STRING, TAKES_NUMBERS, TAKES_FLAG } HintTakes;
+static const struct {
+    const char *name;
+    HintSide side;
+} hint_table[] = {
+#define HINT(name, side) {name, HINT_OF_##side},
+#include "model/hints.def"
+};
+static const struct {
+    const char *hint, *name;
+    HintTakes takes;
+} hint_arguments[] = {
+#define HINT_ARGUMENT(hint, name, takes) {hint, name, TAKES_##takes},
+#include "model/hints.def"
+};
+enum { HINTS = sizeof hint_table / sizeof *hint_table, HINT_ARGUMENTS = sizeof hint_arguments / sizeof *hint_arguments };
+
+/* What the argument takes; false after an error that names what there is. */
+static bool hint_argument_known(Call *call, const char *hint, const AstArgument *argument, HintTakes *takes)
+{
+    const char *names[HINT_ARGUMENTS], *name = argument->name ? argument->name : "";
+    Text list = text_new(call->expander->arena);
+    int count = 0;
+    for (int k = 0; k < HINT_ARGUMENTS; k++) {
+        if (strcmp(hint_arguments[k].hint, hint)) continue;
+        *takes = hint_arguments[k].takes;
+        if (!strcmp(hint_arguments[k].name, name)) return true;
+        if (!*hint_arguments[k].name) continue;
+        text_printf(&list, "%s%s", count ? ", " : "", hint_arguments[k].name);
+        names[count++] = hint_arguments[k].name;
+    }
+    Diagnostic *diag = diag_error(call->expander->diags, GM086, argument->place, *name ? "%s(…) has no argument %s" : "an argument of %s(…) needs its name", hint, name);
+    const char *nearest = *name ? nearest_name(name, names, count) : NULL;
+    if (nearest) diag_help(diag, "did you mean %s?", nearest);
+    else if (count) diag_help(diag, "it takes %s", text_string(&list));
+    return false;
+}
+
+static bool hint_argument_fits(Call *call, const AstArgument *argument, const Value *value, HintTakes takes)
+{
+    static const char *const wanted[] = {
+        [TAKES_WORD] = "a word", [TAKES_STRING] = "a string", [TAKES_NUMBERS] = "numbers", [TAKES_FLAG] = "true or false"};
+    bool fits = false;
+    switch (takes) {
+    case TAKES_WORD:
+    case TAKES_STRING: fits = value->kind == VALUE_STRING; break;
+    case TAKES_NUMBERS: fits = value->kind == VALUE_NUMBER || value->kind == VALUE_LIST; break;
+    case TAKES_FLAG: fits = value->kind == VALUE_FLAG; break;
+    }
+    for (int k = 0; fits && value->kind == VALUE_LIST && k < value->count; k++) fits = value->items[k].kind == VALUE_NUMBER;
+    if (!fits)
+        diag_error(call->expander->diags, GM086, argument->value->place, "%s takes %s, this is %s", argument->name ? argument->name : "it", wanted[takes],
+                   value_kind_name(value));
+    return fits;
+}
+
+/* A word that names nothing, or a tensor, stands for itself: resize = bicubic, of = ids. */
 static bool hint_argument(Call *call, const AstArgument *argument, Hint *hint, int k)
 {
     Arena *arena = call->expander->arena;
     Value value = {.kind = VALUE_STRING};
+    HintTakes takes;
+    if (!hint_argument_known(call, hint->name, argument, &takes)) return false;
     hint->arguments[k].name = argument->name;
-    if (argument->value->kind == AST_NAME &&
-        (!names_lookup(call, argument->value->text, argument->value->place, &value) || value.kind == VALUE_CALLABLE))
+    hint->arguments[k].place = argument->place;
+    if (argument->value->kind == AST_NAME && (!names_lookup(call, argument->value->text, argument->value->place, &value) ||
+                                              value.kind == VALUE_CALLABLE || value.kind == VALUE_TENSOR ||
+                                              (takes == TAKES_WORD && value.kind == VALUE_POISON))) /* the input being declared */
         value = (Value){.kind = VALUE_STRING, .text = argument->value->text};
     else if (argument->value->kind != AST_NAME)
         value = evaluate_expr(call, NULL, argument->value);
-    if (value.kind == VALUE_POISON) return false;
+    if (value.kind == VALUE_POISON || !hint_argument_fits(call, argument, &value, takes)) return false;
     if (value.kind == VALUE_STRING) {
         hint->arguments[k].text = value.text;
         return true;
-    }
-    if (value.kind != VALUE_NUMBER && value.kind != VALUE_FLAG && value.kind != VALUE_LIST) {
-        diag_error(call->expander->diags, GM086, argument->place, "a hint takes words, strings, numbers and lists, this is %s",
-                   value_kind_name(&value));
-        return false;
     }
     hint->arguments[k].list = value.kind == VALUE_LIST;
     hint->arguments[k].numbers = arena_new_array(arena, double, value.count + 1);
@@ -43,12 +99,10 @@ static bool hint_argument(Call *call, const AstArgument *argument, Hint *hint, i
 
 static Hint *read_hint(Call *call, const AstInitial *ast, bool output)
 {
-    static const char *const input_names[] = {"image", "text"}, *const output_names[] = {"classes"};
     if (!ast->name) return NULL;
-    const char *const *names = output ? output_names : input_names;
-    int count = output ? 1 : 2;
     bool known = false;
-    for (int k = 0; k < count; k++) known = known || !strcmp(names[k], ast->name);
+    for (int k = 0; k < HINTS; k++)
+        known = known || (!strcmp(hint_table[k].name, ast->name) && (hint_table[k].side == HINT_OF_OUTPUT) == output);
     if (!known) {
         Diagnostic *diag =
             diag_error(call->expander->diags, GM086, ast->place, "an %s has no hint %s", output ? "output" : "input", ast->name);
@@ -57,6 +111,7 @@ static Hint *read_hint(Call *call, const AstInitial *ast, bool output)
     }
     Hint *hint = arena_new_object(call->expander->arena, Hint);
     hint->name = ast->name;
+    hint->place = ast->place;
     hint->arguments = arena_alloc_array(call->expander->arena, (size_t)ast->arguments.count + 1, sizeof *hint->arguments);
     for (int k = 0; k < ast->arguments.count; k++)
         if (!hint_argument(call, &ast->arguments.data[k], hint, hint->count++)) return NULL;

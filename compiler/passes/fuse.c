@@ -192,7 +192,8 @@ static const char *attempt(Fuser *fuser, Equation *reader, const Equation *produ
     if (!draft_inline(&draft, producer)) return "its place can't be expressed in its reader";
     draft_split(&draft);
     if (expr_size(draft.value) > MAX_NODES || count_tensors(draft.value) > MAX_TENSORS) return "the whole would be too large";
-    if (inexact(draft.value) && !inexact(reader->value) && !inexact(producer->value)) return "addresses would not stay linear";
+    /* A sum stays one over linear addresses: what its reader does to them is left to a copy. */
+    if (inexact(draft.value) && (epilogue || !inexact(reader->value)) && !inexact(producer->value)) return "addresses would not stay linear";
     if (epilogue && count_reductions(draft.value) != 1) return "its reader needs it at several places";
     links_remove_reader(fuser->links, reader);
     draft_commit(&draft);

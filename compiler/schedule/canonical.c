@@ -177,23 +177,29 @@ static void put_group(Writer *w, char tag, Index *const *group, int count)
     for (int i = 0; i < count; i++) put_int(w, 'i', index_number(w, group[i]));
 }
 
+static void put_contraction(Writer *w, const Contraction *c)
+{
+    put_group(w, 'b', c->batch, c->batch_count);
+    put_group(w, 'm', c->m, c->m_count);
+    put_group(w, 'n', c->n, c->n_count);
+    put_group(w, 'k', c->k, c->k_count);
+    put_int(w, 'p', c->panels);
+}
+
 static const char *call_key(Scheduler *s, Call *call, bool relative)
 {
     Writer w = {.s = s, .call = call, .key = text_new(s->scratch), .relative = relative, .stamp = ++s->stamp};
     const Kernel *kernel = call->kernel;
-    const Contraction *c = &kernel->contraction;
     node_map_init(&w.nodes);
     node_map_init(&w.indices);
     put_int(&w, 'K', (int)kernel->form);
     put_int(&w, 'r', kernel->row_count);
-    put_int(&w, 'q', kernel->status_input * 2 + kernel->serial);
+    put_int(&w, 'q', kernel->status_input * 4 + kernel->windows * 2 + kernel->serial);
     for (int i = 0; i < call->equations.count; i++) put_equation(&w, call->equations.data[i]);
-    if (kernel->form == KERNEL_CONTRACTION) {
-        put_group(&w, 'b', c->batch, c->batch_count);
-        put_group(&w, 'm', c->m, c->m_count);
-        put_group(&w, 'n', c->n, c->n_count);
-        put_group(&w, 'k', c->k, c->k_count);
-        put_int(&w, 'p', c->panels);
+    if (kernel->form == KERNEL_CONTRACTION) put_contraction(&w, &kernel->contraction);
+    if (kernel->chain) {
+        put_contraction(&w, &kernel->chain->first);
+        put_contraction(&w, &kernel->chain->second);
     }
     node_map_free(&w.nodes);
     node_map_free(&w.indices);

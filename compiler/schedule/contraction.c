@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { LEAST_MACS = 4096, LEAST_COLUMNS = 4, WORTH_COPYING = 32 };
+enum { LEAST_MACS = 4096, LEAST_COLUMNS = 4, WORTH_COPYING = 32, SHORT_STEPS = 3, SHORT_ROWS = 6 };
 
 /* --- factors ------------------------------------------------------------------------------------------------------- */
 static uint64_t index_mask(const Work *work, const Expr *expr)
@@ -178,6 +178,14 @@ static bool has_unit_stride(const Expr *read, const Index *n)
     return read->count > 0;
 }
 
+/* Some index of rows fills a tile by itself. */
+static bool any_long(Index *const *group, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (group[i]->extent >= SHORT_ROWS) return true;
+    return false;
+}
+
 /* Which operands are read where they are. A copy costs one element each; it pays where every element is used often. */
 static void choose_direct(Work *work)
 {
@@ -187,9 +195,11 @@ static void choose_direct(Work *work)
     work->columns.direct = !work->columns.weights && work->columns.plain && has_unit_stride(work->columns.expr, out->n[out->n_count - 1]);
     int k_count = merged_count(work, out->k, out->k_count, true, false, &last);
     bool short_k = k_count > 1 && last < 16;
-    bool short_m = merged_count(work, out->m, out->m_count, false, false, &last) > 1 && last < 16;
+    bool short_steps = k_count > 1 && last < SHORT_STEPS;
+    bool short_m = merged_count(work, out->m, out->m_count, false, false, &last) > 1 && last < SHORT_ROWS && !any_long(out->m, out->m_count);
     bool short_n = merged_count(work, out->n, out->n_count, false, true, &last) > 1 && last < 32;
-    if (work->rows.direct && (k_count > 1 || short_m) && (work->rows.weights || n_size >= WORTH_COPYING)) work->rows.direct = false;
+    if (work->rows.direct && work->rows.weights && k_count > 1) work->rows.direct = false;
+    if (work->rows.direct && (short_steps || short_m) && (work->rows.weights || n_size >= WORTH_COPYING)) work->rows.direct = false;
     if (work->columns.direct && (short_k || short_n) && m_size >= WORTH_COPYING) work->columns.direct = false;
 }
 

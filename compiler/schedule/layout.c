@@ -92,16 +92,23 @@ static void mark_read(Expr *read, bool inside, void *context)
     if (row->contraction->n_count > 1) mark_row(row->contraction, read->tensor, read->args);
 }
 
+static void mark_contraction(const Equation *equation, const Contraction *contraction)
+{
+    RowContext row = {contraction};
+    tensor_plan(equation->result)->contracted = true;
+    if (contraction->n_count > 1) mark_row(contraction, equation->result, equation->subscripts);
+    expr_reads(equation->value, contraction->reduce, mark_read, &row);
+}
+
 static void mark_contractions(Scheduler *s)
 {
     for (int i = 0; i < s->calls.count; i++) {
         const Call *call = s->calls.data[i];
-        if (call->kernel->form != KERNEL_CONTRACTION) continue;
-        const Equation *equation = call->equations.data[0];
-        RowContext row = {&call->kernel->contraction};
-        tensor_plan(equation->result)->contracted = true;
-        if (row.contraction->n_count > 1) mark_row(row.contraction, equation->result, equation->subscripts);
-        expr_reads(equation->value, row.contraction->reduce, mark_read, &row);
+        const Kernel *kernel = call->kernel;
+        if (kernel->form == KERNEL_CONTRACTION) mark_contraction(call->equations.data[0], &kernel->contraction);
+        if (!kernel->chain) continue;
+        mark_contraction(call->equations.data[0], &kernel->chain->first);
+        mark_contraction(call->equations.data[call->equations.count - 1], &kernel->chain->second);
     }
 }
 

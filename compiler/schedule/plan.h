@@ -49,6 +49,14 @@ typedef struct {
     Index *batch[MAX_RANK], *m[MAX_RANK], *n[MAX_RANK], *k[MAX_RANK]; /* outermost first; the last n has stride 1 in the result */
 } Contraction;
 
+/* Of a row kernel whose first and last equations are contractions: row index row_count - 1 is the m of both, the others their batches. Its
+ * rows may be computed in blocks, one equation after the other: at least CHAIN_ROWS rows of the first one's result and of the last
+ * one's rows operand (both scratch) fit into CHAIN_BYTES. */
+typedef struct {
+    Contraction first, second;
+} RowChain;
+enum { CHAIN_ROWS = 6, CHAIN_BYTES = 40 * 1024 };
+
 typedef struct {
     Tensor *tensor;  /* of the first call; layouts' strides, extents and types are the same for every call */
     bool written;
@@ -71,6 +79,9 @@ typedef struct Kernel {
     LIST(Tensor *) scratch; /* ROWS: tensors of STORE_NONE computed and used within one row: one row of them is kept, dense, the row
                              * axes dropped. They are indexed by their equations like any other tensor; the strides of their row axes are 0 */
     LIST(KernelParameter) parameters; /* every other tensor read or written, each once, in order of first use; also STATIC ones */
+    const RowChain *chain;     /* ROWS: or NULL */
+    bool windows;           /* ROWS: one equation, a reduction over windows that move along a free index; its operands are neighbours along the
+                             * last free index, or don't depend on it: several windows are computed at a time */
     bool serial;            /* one task only (data-dependent reads) */
     int status_input;       /* data-dependent reads: 1 + the input whose values are used as subscripts; else 0 */
     int64_t macs, flops;    /* of one call */

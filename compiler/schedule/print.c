@@ -56,7 +56,7 @@ static void print_form(const Kernel *kernel, Text *out)
         print_group("n", c->n, c->n_count, out);
         print_group("k", c->k, c->k_count, out);
     } else {
-        text_add(out, "rows");
+        text_add(out, kernel->chain ? "chain of contractions by rows" : kernel->windows ? "windows" : "rows");
         print_group("row", kernel->equations.data[0]->free, kernel->row_count, out);
     }
     if (kernel->serial) text_add(out, "  serial");

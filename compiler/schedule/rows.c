@@ -42,6 +42,51 @@ static int row_limit(const Equation *equation)
     return count - 1;
 }
 
+typedef struct {
+    const Equation *equation;
+    const Index *last;
+    bool along, plain, moving; /* some operand varies along the last index, all are plain, one moves in windows */
+} Windows;
+
+static bool is_free(const Equation *equation, const Index *index)
+{
+    for (int i = 0; i < equation->free_count; i++)
+        if (equation->free[i] == index) return true;
+    return false;
+}
+
+static void visit_windows(Expr *read, bool inside, void *context)
+{
+    Windows *windows = context;
+    if (!inside) return;
+    if (read->otherwise || read->tensor->type != TYPE_F32) windows->plain = false;
+    for (int axis = 0; axis < read->count; axis++) {
+        Linear linear;
+        int free = 0, reduced = 0;
+        if (!index_linear(read->args[axis], &linear)) {
+            windows->plain = false;
+            return;
+        }
+        int64_t step = linear_coefficient(&linear, windows->last);
+        if (step && (axis < read->count - 1 || step != 1)) windows->plain = false;
+        windows->along |= step != 0;
+        for (int i = 0; i < linear.count; i++) *(is_free(windows->equation, linear.indices[i]) ? &free : &reduced) += 1;
+        windows->moving |= free && reduced;
+    }
+}
+
+/* A reduction over windows along whose last free index vectors can run. */
+static bool is_windows(const Equation *equation)
+{
+    const Expr *reduce = equation_reduce(equation);
+    if (!reduce || reduce->reduction == REDUCE_ARGMAX || reduce->args[0]->integer || equation->free_count < 2) return false;
+    const Index *last = equation->free[equation->free_count - 1];
+    if (equation->rank == 0 || !subscript_is(equation->subscripts[equation->rank - 1], last)) return false;
+    Windows windows = {.equation = equation, .last = last, .plain = true};
+    expr_reads(equation->value, reduce, visit_windows, &windows);
+    return windows.plain && windows.along && windows.moving;
+}
+
 /* A map alone runs over as many inner indices as make a vector loop worth it. */
 static int map_rows(const Equation *equation)
 {
@@ -92,7 +137,7 @@ static void visit_same_row(Expr *read, bool inside, void *context)
     }
 }
 
-static bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads)
+bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads)
 {
     *reads = false;
     for (int i = 0; i < consumer->equations.count; i++) {
@@ -156,7 +201,7 @@ static void mark_writes(const Call *call, int stamp)
     for (int i = 0; i < call->writes.count; i++) tensor_plan(call->writes.data[i])->stamp = stamp;
 }
 
-static void renumber(Scheduler *s, int from)
+void calls_renumber(Scheduler *s, int from)
 {
     for (int i = from; i < s->calls.count; i++) s->calls.data[i]->position = i;
 }
@@ -188,7 +233,7 @@ static bool bring_together(Scheduler *s, int from, int to)
     s->calls.data[kept++] = first;
     s->calls.data[kept++] = second;
     for (int i = 0; i < count; i++) s->calls.data[kept++] = after[i];
-    renumber(s, from);
+    calls_renumber(s, from);
     return true;
 }
 
@@ -203,7 +248,7 @@ static void push_tensor(Scheduler *s, Call *call, Tensor *tensor, bool written)
         list_push(s->arena, &call->reads, tensor);
 }
 
-static void absorb(Scheduler *s, Call *into, Call *from, int rows)
+void call_absorb(Scheduler *s, Call *into, const Call *from)
 {
     for (int i = 0; i < from->equations.count; i++) {
         Equation *equation = from->equations.data[i];
@@ -212,16 +257,21 @@ static void absorb(Scheduler *s, Call *into, Call *from, int rows)
     }
     for (int i = 0; i < from->reads.count; i++) push_tensor(s, into, from->reads.data[i], false);
     for (int i = 0; i < from->writes.count; i++) push_tensor(s, into, from->writes.data[i], true);
+}
+
+static void absorb(Scheduler *s, Call *into, Call *from, int rows)
+{
+    call_absorb(s, into, from);
     into->row_limit = rows;
     int at = from->position;
     memmove(s->calls.data + at, s->calls.data + at + 1, (size_t)(s->calls.count - at - 1) * sizeof *s->calls.data);
     s->calls.count--;
-    renumber(s, at);
+    calls_renumber(s, at);
 }
 
 static bool is_rows(const Call *call)
 {
-    return call->kernel->form == KERNEL_ROWS && !call->gathers;
+    return call->kernel->form == KERNEL_ROWS && !call->gathers && !call->windows;
 }
 
 /* Joins `call` with one of the groups it reads, the latest that can be. */
@@ -339,6 +389,7 @@ static Call *call_new(Scheduler *s, Equation *equation, const Contraction *contr
     list_push(s->arena, &call->equations, equation);
     call->row_limit = contraction ? 0 : row_limit(equation);
     call->gathers = expr_gathers(equation->value);
+    call->windows = !contraction && !call->gathers && is_windows(equation);
     ReadList list = {s, call};
     expr_reads(equation->value, NULL, visit_read, &list);
     push_tensor(s, call, equation->result, true);
@@ -382,6 +433,7 @@ static void finish_call(Scheduler *s, Call *call)
         kernel->status_input = origin.input;
     }
     kernel->row_count = call->row_limit;
+    kernel->windows = call->windows;
     const Equation *only = call->equations.data[0];
     if (kernel->form == KERNEL_ROWS && call->equations.count == 1 && only->free_count && !equation_reduce(only))
         kernel->row_count = map_rows(only);
@@ -399,6 +451,7 @@ void form_calls(Scheduler *s)
         if (!is_rows(call)) continue;
         while (join_producer(s, &call)) continue;
     }
+    form_chains(s);
     for (int i = 0; i < s->calls.count; i++) note_live_range(s->calls.data[i]);
     for (int i = 0; i < s->calls.count; i++) finish_call(s, s->calls.data[i]);
 }

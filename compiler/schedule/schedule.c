@@ -35,6 +35,8 @@ Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagno
     for (int i = 0; i < module->tensors.count; i++) tensor_plan_new(&s, module->tensors.data[i]);
 
     simplify_equations(&s);   /* equations → fewer cases                       */
+    pad_windows(&s);          /* equations → windows that are plain reads      */
+    orient_tensors(&s);       /* tensors   → which axis is the fastest         */
     prepare_contractions(&s); /* equations → contractions with plain operands  */
     reorder_equations(&s);
     form_calls(&s);    /* equations → calls, grouped by row             */

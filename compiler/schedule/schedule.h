@@ -1,8 +1,11 @@
 /* What the parts of scheduling share. The order of work is schedule.c:
  *
  *   simplify.c     equations → indices of extent 1 gone, equal constants one tensor
+ *   pad.c          equations → windows that reach past the ends of a tensor read a copy with a border
+ *   orient.c       tensors → the order of their axes
  *   contraction.c  equations → contractions recognised; merge.c joins their indices, operands.c prepares operands
  *   rows.c         equations → calls: one contraction, or the equations of one row kernel
+ *   chain.c        calls → a contraction, row equations and another contraction are one call
  *   layout.c       tensors → storage, strides, regions; results over operands that die there
  *   canonical.c    calls → kernels: equal ones are one; parameters
  *   roll.c         calls → items: a repeated sequence of calls is a loop
@@ -89,6 +92,7 @@ struct Call {
     int position;           /* in Scheduler.calls */
     int row_limit;          /* ROWS: the most row axes */
     bool gathers;           /* data-dependent subscripts */
+    bool windows;           /* Kernel.windows */
     int stamp;
     int roll_class;         /* calls of one class differ in addresses alone, constant subscripts included */
 };
@@ -138,10 +142,13 @@ const char *tensor_last_name(const Tensor *tensor); /* "h" of "blocks.0.mlp.h" *
 
 /* --- stages -------------------------------------------------------------------------------------------------------- */
 void simplify_equations(Scheduler *s);
+void pad_windows(Scheduler *s);
+void orient_tensors(Scheduler *s);
 /* Fills `contraction` and rewrites the equation; what it appends to s->order precedes it. */
 bool contraction_prepare(Scheduler *s, Equation *equation, Contraction *contraction);
 void prepare_contractions(Scheduler *s);
 void form_calls(Scheduler *s);
+void form_chains(Scheduler *s);
 void lay_out(Scheduler *s);
 void share_kernels(Scheduler *s);
 void roll(Scheduler *s);
@@ -160,6 +167,12 @@ Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *
 /* panels[batch…, n // PW, k…, n % PW] of `value`. */
 Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int batch_count, const Axis *batch, const Axis *n, int k_count,
                          const Axis *k);
+
+/* rows.c */
+/* Whether `consumer` reads what `producer` computes in its own row alone, of `rows` leading indices; *reads: whether at all. */
+bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads);
+void call_absorb(Scheduler *s, Call *into, const Call *from); /* appends equations, reads and writes */
+void calls_renumber(Scheduler *s, int from);
 
 /* memory.c */
 Region *region_new(Scheduler *s, RegionKind kind, int64_t bytes);

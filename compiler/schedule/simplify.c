@@ -1,5 +1,6 @@
 /* Before scheduling: what later stages need not think about.
- * In: run-time equations.  Out: the same without indices of extent 1; constants of equal values are one tensor. */
+ * In: run-time equations.  Out: the same without indices of extent 1; constants of equal values are one tensor, tables of whole numbers
+ * in real values are tables of reals. */
 #include "schedule/schedule.h"
 
 #include "equation/index.h"
@@ -98,6 +99,42 @@ static void merge_read(Expr *node, void *context)
     node->tensor = same;
 }
 
+/* --- tables of whole numbers --------------------------------------------------------------------------------------- */
+/* Whole numbers that stand in real values are kept as reals: vectors load them as they are. */
+typedef struct {
+    Scheduler *s;
+    NodeMap twins;
+} Tables;
+
+static Tensor *real_twin(Tables *tables, const Tensor *table)
+{
+    enum { EXACT = 1 << 24 };
+    Tensor *twin = node_map_get(&tables->twins, table, NULL);
+    if (twin) return twin;
+    int64_t count = tensor_count(table);
+    for (int64_t i = 0; i < count; i++)
+        if (table->values[i] < -EXACT || table->values[i] > EXACT) return NULL;
+    const char *name = arena_printf(tables->s->arena, "%s.real%d", table->name, tables->s->module->tensors.count);
+    twin = tensor_new(tables->s->module, TENSOR_CONSTANT, name, TYPE_F32, table->rank, table->extents, table->origin);
+    twin->values = table->values;
+    tensor_plan_new(tables->s, twin);
+    node_map_put(&tables->twins, table, twin);
+    return twin;
+}
+
+static void visit_table(Expr *node, void *context)
+{
+    if (node->kind != EXPR_APPLY || node->integer) return;
+    FunctionKind kind = function_table[node->function].kind;
+    if (kind != FUNCTION_ARITHMETIC && kind != FUNCTION_REAL) return;
+    for (int i = 0; i < node->count; i++) {
+        Expr *read = node->args[i];
+        if (read->kind != EXPR_READ || !read->integer || read->otherwise || read->tensor->kind != TENSOR_CONSTANT || read->tensor->output_name) continue;
+        Tensor *twin = real_twin(context, read->tensor);
+        if (twin) node->args[i] = expr_read(((Tables *)context)->s->module, twin, read->count, read->args, NULL, read->place);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------------------- */
 /* An output that no run-time equation computes (an input, a weight, a constant) becomes a copy. */
 static void copy_output(Scheduler *s, Port *port)
@@ -127,12 +164,16 @@ void simplify_equations(Scheduler *s)
     NodeMap known;
     node_map_init(&known);
     Merger merger = {s, &first, &known};
+    Tables tables = {.s = s};
+    node_map_init(&tables.twins);
     for (int i = 0; i < s->module->outputs.count; i++) copy_output(s, &s->module->outputs.data[i]);
     for (int i = 0; i < s->module->equations.count; i++) {
         Equation *equation = s->module->equations.data[i];
         if (equation->packed) continue;
         expr_walk(equation->value, merge_read, &merger);
+        expr_walk(equation->value, visit_table, &tables);
         drop_single(s, equation);
     }
+    node_map_free(&tables.twins);
     node_map_free(&known);
 }

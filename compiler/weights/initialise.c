@@ -8,15 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-WeightValues *weight_values_new(Arena *arena, const Module *module)
-{
-    WeightValues *values = arena_new_object(arena, WeightValues);
-    *values = (WeightValues){.arena = arena, .module = module};
-    values->f32 = arena_new_array(arena, float *, module->tensors.count + 1);
-    values->integers = arena_new_array(arena, int64_t *, module->tensors.count + 1);
-    return values;
-}
-
 static double truncated_normal(Draw *draw)
 {
     double value;

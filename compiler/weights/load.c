@@ -27,6 +27,7 @@ typedef struct {
     Complaints complaints;
     float **cached_f32;              /* foreign tensors read for equations, by position in the archive */
     int64_t **cached_integers;
+    double **cached_f64;             /* in place of f32 when the request wants it exact */
 } Loader;
 
 static bool is_integer(const ForeignTensor *foreign)
@@ -360,6 +361,13 @@ static bool foreign_view(Loader *loader, const ForeignTensor *foreign, const Ten
             if (!archive_read_integers(loader->archive, foreign, *cached, diags)) return false;
         }
         *view = view_dense(VIEW_I64, *cached, tensor);
+    } else if (loader->request->exact) {
+        double **cached = &loader->cached_f64[at];
+        if (!*cached) {
+            *cached = arena_new_array(loader->arena, double, foreign->count);
+            if (!archive_read_f64(loader->archive, foreign, *cached, diags)) return false;
+        }
+        *view = view_dense(VIEW_F64, *cached, tensor);
     } else {
         float **cached = &loader->cached_f32[at];
         if (!*cached) {
@@ -384,6 +392,16 @@ static bool run_equations(Loader *loader, const Resolved *resolved, View result,
     return true;
 }
 
+/* As doubles, and rounded. */
+static bool read_exact(Loader *loader, const Tensor *weight, const Resolved *resolved, WeightValues *values, Diagnostics *diags)
+{
+    int64_t count = tensor_count(weight);
+    double *out = values->f64[weight->id] = arena_new_array(values->arena, double, count);
+    bool read = resolved->whole ? archive_read_f64(loader->archive, resolved->whole, out, diags) : run_equations(loader, resolved, view_dense(VIEW_F64, out, weight), diags);
+    for (int64_t i = 0; read && i < count; i++) values->f32[weight->id][i] = (float)out[i];
+    return read;
+}
+
 static bool read_weight(Loader *loader, const Tensor *weight, const Resolved *resolved, WeightValues *values, Diagnostics *diags)
 {
     int64_t count = tensor_count(weight);
@@ -394,6 +412,7 @@ static bool read_weight(Loader *loader, const Tensor *weight, const Resolved *re
         return read && narrow_enough(weight, out, diags);
     }
     float *out = values->f32[weight->id] = arena_new_array(values->arena, float, count);
+    if (loader->request->exact) return read_exact(loader, weight, resolved, values, diags);
     return resolved->whole ? archive_read_f32(loader->archive, resolved->whole, out, diags)
                            : run_equations(loader, resolved, view_dense(VIEW_F32, out, weight), diags);
 }
@@ -402,6 +421,7 @@ static WeightValues *read_all(Loader *loader, Arena *arena, Diagnostics *diags)
 {
     WeightValues *values = weight_values_new(arena, loader->module);
     loader->cached_f32 = arena_new_array(loader->arena, float *, loader->archive->tensors.count + 1);
+    loader->cached_f64 = arena_new_array(loader->arena, double *, loader->archive->tensors.count + 1);
     loader->cached_integers = arena_new_array(loader->arena, int64_t *, loader->archive->tensors.count + 1);
     bool good = true;
     for (int i = 0; i < loader->module->weights.count; i++)

@@ -12,16 +12,20 @@ typedef struct {
     const Module *module;
     float **f32;       /* by tensor id, row-major; NULL for tensors that are no f32 weights */
     int64_t **integers;/* by tensor id: integer weights */
+    double **f64;      /* by tensor id: what an f64 checkpoint holds, when the request wants it exact; else NULL */
 } WeightValues;
 
 typedef struct {
     const char *path;
     const char *bind;  /* --bind NAME, or NULL: plain names, then a sole binding */
     bool strict;       /* extra tensors are errors */
+    bool exact;        /* keep doubles beside the rounded values, for the reference */
 } WeightRequest;
 
 /* Empty lists for the values of a module's weights. */
 WeightValues *weight_values_new(Arena *arena, const Module *module);
+/* A weight's values as doubles, as exact as they are known. */
+double *weight_doubles(Arena *arena, const WeightValues *values, const Tensor *weight);
 /* All problems are reported at once. NULL on error. The name of a binding tried by itself is reported as a note on stderr. */
 WeightValues *weights_load(Arena *arena, const Model *model, const WeightRequest *request, Diagnostics *diags);
 /* Random non-identity values, seeded, the same on every machine (tests, bench without weights): f32 weights uniform of variance

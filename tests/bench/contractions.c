@@ -1,6 +1,6 @@
 /* contractions [COUNT [SEED [TARGET [SECONDS]]]]: random contraction shapes, half with the weights as the vector operand (dense layers), half with the
- * activations (token mixing), each as percent of the multiply-add peak measured between its runs. Machines are shared: a shape whose median
- * is under REPEAT_UNDER percent is measured again, up to ROUNDS times; its row shows the first median and the best one. */
+ * activations (token mixing), each as percent of the multiply-add peak measured just before and after short blocks of runs, the median over the
+ * blocks. Machines are shared: a shape under REPEAT_UNDER percent is measured again, up to ROUNDS times; its row shows the first and the best. */
 #include "commands/benchmark.h"
 
 #include <math.h>
@@ -48,19 +48,19 @@ int main(int argc, char **argv)
         PipelineRequest request = {.model = {.path = "contraction.gm", .text = text}, .target = target, .stop = STAGE_C};
         Timing timing, best = {0};
         int rounds = 0;
-        for (; rounds < ROUNDS && best.percent < REPEAT_UNDER; rounds++) {
+        for (; rounds < ROUNDS && best.beside < REPEAT_UNDER; rounds++) {
             if (!benchmark(arena, &request, NULL, seconds, 1, &timing, diags)) {
                 Text message = text_new(arena);
                 diagnostics_print(diags, &message, false);
                 fputs(text_string(&message), stderr);
                 return 1;
             }
-            if (!rounds) firsts[i] = timing.percent;
-            if (timing.percent > best.percent) best = timing;
+            if (!rounds) firsts[i] = timing.beside;
+            if (timing.beside > best.beside) best = timing;
         }
-        percents[i] = best.percent;
-        printf("%-6s %4d x %4d -> %4d  %6.1f %% of peak at first, %6.1f %% in the best of %d (%s, %.3g GFLOP/s of %.3g)\n", tokens ? "tokens" : "dense", m, k, n, firsts[i],
-               best.percent, rounds, best.form, best.gflops, best.peak);
+        percents[i] = best.beside;
+        printf("%-6s %4d x %4d -> %4d  %6.1f %% of peak at first, %6.1f %% in the best of %d (%s, %.3g GFLOP/s; the fastest peak seen: %.3g)\n", tokens ? "tokens" : "dense", m, k, n, firsts[i],
+               best.beside, rounds, best.form, best.gflops, best.peak);
         fflush(stdout);
         arena_free(arena);
     }

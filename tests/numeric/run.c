@@ -239,9 +239,7 @@ static void run_backend(Case *c, const Pipeline *pipeline, Backend backend, cons
 /* Passes may have renamed what the checkpoint knows: values are loaded from a fresh expansion and moved by path. */
 static WeightValues *moved_weights(Case *c, const Module *module)
 {
-    WeightValues *moved = arena_new_object(c->arena, WeightValues);
-    *moved = (WeightValues){c->arena, module, arena_new_array(c->arena, float *, module->tensors.count + 1),
-                            arena_new_array(c->arena, int64_t *, module->tensors.count + 1)};
+    WeightValues *moved = weight_values_new(c->arena, module);
     for (int i = 0; i < module->tensors.count; i++) {
         const Tensor *to = module->tensors.data[i];
         for (int k = 0; to->kind == TENSOR_WEIGHT && k < c->values->module->tensors.count; k++) {

@@ -66,7 +66,7 @@ static void assert_pixels(Fixture *f, const char *key, const Image *image)
 static void test_decode(void **state)
 {
     (void)state;
-    static const char *const names[] = {"rgb.png", "rgba.png", "gray.png", "gray_alpha.png", "palette.png", "bits.png", "colour.jpg", "progressive.jpg",
+    static const char *const names[] = {"rgb.png", "rgba.png", "gray.png", "gray16.png", "gray_alpha.png", "palette.png", "bits.png", "colour.jpg", "progressive.jpg",
                                         "gray.jpg", "cmyk.jpg", "raw.ppm", "raw.pgm", "plain.ppm"};
     Fixture f = begin();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

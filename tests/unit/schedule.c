@@ -391,6 +391,55 @@ static void convolutions(void **state)
     (void)state;
     Plan *plan = check_all(build_conv);
     assert_int_equal(count_form(plan, KERNEL_CONTRACTION), 2);
+    for (int i = 0; i < plan->kernels.count; i++) { /* windows are read where they are: no copy of them all */
+        const Kernel *kernel = plan->kernels.data[i];
+        if (kernel->form == KERNEL_CONTRACTION) assert_null(strstr(kernel->contraction.rows->tensor->name, ".rows"));
+    }
+}
+
+/* A filter for each channel, zeros outside: the channels are the fastest axis, and windows are computed several at a time. */
+static void build_depthwise(void)
+{
+    start("depthwise");
+    Tensor *x = dense(tensor2(TENSOR_INPUT, "x", 12, 5), 77, FUNCTION_COUNT, NULL), *map = NULL;
+    Index *c = ix("c", 11), *i = ix("i", 12), *j = ix("j", 7);
+    map = equation("map", 3, (Index *[]){c, i, j}, f1(FN_TANH, rd2(x, ei(i), add(mul(ei(c), in(7)), ei(j)))));
+    Tensor *weight = tensor3(TENSOR_WEIGHT, "taps", 11, 3, 3);
+    c = ix("c", 11), i = ix("i", 12), j = ix("j", 7);
+    Index *u = ix("u", 3), *v = ix("v", 3);
+    Expr *at[] = {ei(c), add(add(ei(i), ei(u)), in(-1)), add(add(ei(j), ei(v)), in(-1))};
+    Expr *body = mul(expr_read(module, map, 3, at, real(0), NOWHERE), rd3(weight, ei(c), ei(u), ei(v)));
+    output("y", equation("y", 3, (Index *[]){c, i, j}, expr_reduce(module, REDUCE_SUM, 2, (Index *[]){u, v}, body, NOWHERE)));
+}
+
+static void depthwise(void **state)
+{
+    (void)state;
+    Plan *plan = check_all(build_depthwise);
+    int windows = 0;
+    for (int i = 0; i < plan->kernels.count; i++) {
+        const Kernel *kernel = plan->kernels.data[i];
+        if (!kernel->windows) continue;
+        windows++;
+        assert_int_equal(kernel->equations.data[0]->result->extents[2], 11);
+    }
+    assert_int_equal(windows, 1);
+}
+
+/* Scores of enough tokens never leave a block of rows: scores, softmax and values are one kernel. */
+static void build_long_attention(void)
+{
+    start("long_attention");
+    output("y", attention(tensor2(TENSOR_INPUT, "x", 70, 24), 2));
+}
+
+static void attention_chain(void **state)
+{
+    (void)state;
+    Plan *plan = check_all(build_long_attention);
+    int chains = 0;
+    for (int i = 0; i < plan->kernels.count; i++) chains += plan->kernels.data[i]->chain != NULL;
+    assert_int_equal(chains, 1);
 }
 
 /* Patches of an image into tokens: the image is gathered, both groups merge. */
@@ -615,7 +664,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(depth_is_a_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_places_alternate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attention_blocks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(attention_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(convolutions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(depthwise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(recurrence_is_a_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loops_nest, set_up, tear_down),

@@ -1,12 +1,16 @@
 """Cases of language models: gMLP in the forms of g-mlp-pytorch, BERT with everything around it, attention-free transformers."""
+import pathlib
+import tempfile
 from importlib.metadata import version
 
 import numpy as np
 import scipy.linalg
 import torch
+import transformers
 from aft_pytorch import AFTFull, AFTLocal, AFTSimple
 from g_mlp_pytorch import gMLP
 from labml_nn.transformers.aft import AFTLocal as LabmlLocal
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining
 
 from common import randomize, run_both, write_case
 
@@ -187,7 +191,56 @@ def aft_conv():
                    + (", keys up to 150" if size else ""))
 
 
+def bert():
+    versions = {"transformers": transformers.__version__, **TORCH}
+
+    def checkpoint(model):
+        with tempfile.TemporaryDirectory() as folder:
+            model.float().save_pretrained(folder)
+            return (pathlib.Path(folder) / "model.safetensors").read_bytes()
+
+    config = dict(num_hidden_layers=2, attn_implementation="eager", initializer_range=0.5)
+    model = randomize(BertForMaskedLM(BertConfig(vocab_size=83, hidden_size=21, num_attention_heads=3, intermediate_size=45,
+                                                 max_position_embeddings=31, type_vocab_size=3, hidden_act="gelu_new", **config)), 1000)
+    model.tie_weights()
+    count = 19
+    words, kinds = ids(1001, count, 83), ids(1002, count, 3)
+    mask = torch.ones(count, dtype=torch.int64)
+    mask[[3, 11, 16, 17, 18]] = 0
+    wide, narrow = run_both(model, lambda m, to: {"logits": m(input_ids=words[None], token_type_ids=kinds[None],
+                                                              attention_mask=mask[None]).logits[0]})
+    state = checkpoint(model)
+    assert b"cls.predictions.decoder.weight" not in state
+    write_case("bert_masked_lm", wide, narrow, {"ids": words.int().numpy(), "types": kinds.int().numpy(), "mask": mask.int().numpy()},
+               state, versions, about="BertForMaskedLM: attention mask with holes, three token types, gelu_new, the decoder tied and absent "
+               "from the file, 19 tokens of 31, hidden 45")
+
+    model = randomize(BertForPreTraining(BertConfig(vocab_size=61, hidden_size=24, num_attention_heads=4, intermediate_size=37,
+                                                    max_position_embeddings=16, **config)), 1010)
+    model.tie_weights()
+    count = 13
+    words, kinds = ids(1011, count, 61), ids(1012, count, 2)
+    mask = (torch.arange(count) < 9).long()
+
+    def call(m, to):
+        out = m(input_ids=words[None], token_type_ids=kinds[None], attention_mask=mask[None])
+        return {"logits": out.prediction_logits[0], "follows": out.seq_relationship_logits[0]}
+
+    wide, narrow = run_both(model, call)
+    old = {}
+    for key, value in model.float().state_dict().items():
+        if "decoder" in key:
+            continue
+        old[key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")] = value.clone()
+    old["bert.embeddings.position_ids"] = torch.arange(16)[None]
+    assert "bert.embeddings.LayerNorm.gamma" in old
+    write_case("bert_old_names", wide, narrow, {"ids": words.numpy(), "types": kinds.numpy(), "mask": mask.int().numpy()}, old, versions,
+               bind="gamma_beta", about="BertForPreTraining under the names of the first files (gamma, beta, position_ids): both heads, "
+               "four tokens masked, hidden 37")
+
+
 def generate():
     gmlp()
     aft()
     aft_conv()
+    bert()

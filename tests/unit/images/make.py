@@ -65,4 +65,7 @@ imagenet = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 for size, crop_pct in ((24, 0.875), (21, 0.9), (32, 1.0)):
     for name, file in (("rgb.png", rgb), ("colour.jpg", Image.open(os.path.join(here, "colour.jpg")).convert("RGB"))):
         expected[f"input/{name}/{size}/{crop_pct}"] = prepare(file, size, crop_pct, Image.BICUBIC, *imagenet)
+wide = np.arange(9 * 11, dtype=np.uint16).reshape(9, 11) * 5
+wide[-1] = [255, 256, 257, 511, 512, 0x0100, 0x7FFF, 0x8000, 0xFF00, 0xFFFE, 0xFFFF]
+save(Image.fromarray(wide), "gray16.png")
 np.savez_compressed(os.path.join(here, "expected.npz"), **expected)

@@ -1,0 +1,3 @@
+model m.gm 'model m(D = 1) { input x[2]  output y = x }'
+$GMLPC explore m.gm --vary D=1.. -o out
+$GMLPC explore m.gm --vary D=1,2 --where D -o out
