@@ -129,6 +129,7 @@ CASES = [
     Case('cyclemlp_b1', 'examples/cyclemlp_b1/cyclemlp_b1.gm', ours('cyclemlp_b1'), image(224), title='CycleMLP-B1'),
     Case('vip_s7', 'examples/vip_s7/vip_s7.gm', ours('vip_s7'), image(224), title='ViP-Small/7'),
     Case('s2mlp_wide', 'examples/s2mlp_wide/s2mlp_wide.gm', ours('S2Mlp'), image(224), title='S2-MLP-wide'),
+    Case('minilm', 'examples/minilm/minilm.gm', ours('sentence_encoder'), tokens(30522, ids=64, mask=64), model='minilm_64', title='MiniLM-L6, 64 tokens'),
     Case('fnet_base', 'examples/fnet_base/fnet_base.gm', ours('fnet_base'), tokens(32000, ids=512, types=512), forms={'products': fourier_products}, title='FNet-Base'),
     Case('aft_full_tiny', 'examples/aft/aft.gm', ours('aft_full_tiny'), image(224), model='aft_full_tiny', title='AFT-full tiny'),
     Case('aft_conv_tiny', 'examples/aft/aft.gm', ours('aft_conv_tiny'), image(224), model='aft_conv_tiny', title='AFT-conv tiny'),

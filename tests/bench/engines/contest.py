@@ -60,9 +60,12 @@ class Worker:
         return json.loads(line) if line else {'failed': 'no answer' if not ready else f'ended with code {self.process.wait()}'}
 
     def turn(self, seconds, least):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f'turn {seconds} {least}\n')
-        rows = self.answer(seconds * 20 + 120)
+        try:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.stdin.write(f'turn {seconds} {least}\n')
+            rows = self.answer(seconds * 20 + 120)
+        except BrokenPipeError:
+            rows = {'failed': f'ended with code {self.process.wait()}'}
         if isinstance(rows, dict):
             return self.give_up(rows['failed'])
         self.process.send_signal(signal.SIGSTOP)

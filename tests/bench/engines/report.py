@@ -14,13 +14,13 @@ TITLES = {'gmlpc': 'gmlpc', 'gmlpc-avx2': 'gmlpc, AVX2', 'gmlpc, one thread': 'g
 class Row:
     """A candidate's repetitions judged: .counted are those of the statistics, .qualified how many met the rule."""
 
-    def __init__(self, data, row, best_nop, best_fma):
+    def __init__(self, data, row, best_nop, best_fma, strict=True):
         self.engine, self.candidate, self.error, self.first = row['engine'], row['candidate'], row['error'], row['first']
         self.title = TITLES.get(self.engine, self.engine)
         every = row['rows']
         good = [rep[0] for rep in every if not rep[1] and rep[2] >= contest.NOP_SHARE * best_nop and rep[3] >= contest.FMA_SHARE * best_fma[self.lanes()]]
         self.qualified, self.all = len(good), len(every)
-        self.disturbed = self.qualified < contest.ENOUGH
+        self.disturbed = self.qualified < contest.ENOUGH or not strict
         self.counted = sorted([rep[0] for rep in every] if self.disturbed else good)
         self.median, self.fastest = statistics.median(self.counted), self.counted[0]
         self.low, self.high = self.counted[len(self.counted) // 4], self.counted[len(self.counted) * 3 // 4]
@@ -48,6 +48,8 @@ class Piece:
         self.nop = best_of([rep[2] for row in rows for rep in row['rows']])
         self.fma = {kind: best_of([rep[3] for row in rows for rep in row['rows'] if (row['engine'] == 'gmlpc-avx2') == (kind == 'narrow')]) for kind in ('wide', 'narrow')}
         self.rows = [Row(data, row, self.nop, self.fma) for row in rows]
+        if any(row.disturbed for row in self.rows if row.engine == 'gmlpc'):  # like with like: nobody's good repetitions against all of another's
+            self.rows = [Row(data, row, self.nop, self.fma, strict=False) for row in rows]
         self.best = {}
         for row in self.rows:
             if row.engine not in self.best or (row.disturbed, row.median) < (self.best[row.engine].disturbed, self.best[row.engine].median):
@@ -58,7 +60,9 @@ class Piece:
         return sorted(self.best.values(), key=lambda row: (row.engine != 'gmlpc', not row.engine.startswith('gmlpc'), row.median))
 
     def ratio(self, row):
-        return row.median / self.ours.median if self.ours else 0
+        if not self.ours:
+            return 0
+        return row.median_of_all / self.ours.median_of_all if row.disturbed else row.median / self.ours.median
 
     def verdict(self, row):
         ratio = self.ratio(row)
