@@ -85,6 +85,26 @@ static void choose_tasks(const Lowering *l, Tiling *t)
             }
 }
 
+/* --- groups of rows ------------------------------------------------------------------------------------------------ */
+/* Every column block reads all rows: where those exceed a cache and blocks are many, some rows at a time meet all columns. */
+enum { CACHED_BYTES = 1024 * 1024, GROUP_BYTES = 512 * 1024, FEW_BLOCKS = 3 };
+static void choose_groups(Lowering *l, Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    const Access *access = find_access(l, c->rows->tensor);
+    int64_t elements = 1;
+    for (int axis = 0; axis < c->rows->count; axis++) elements += (c->rows->tensor->extents[axis] - 1) * access->strides[axis];
+    int64_t bytes = elements * 4 / t->batches;
+    if (!t->row || bytes <= CACHED_BYTES || t->blocks < FEW_BLOCKS || t->tile_tasks > 1) return;
+    int64_t groups = (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+    t->group = t->row;
+    for (int k = c->m_count - 1; k >= 0; k--)
+        if (c->m[k] != t->row) t->group = c->m[k];
+    int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
+    t->one_cut = t->group == t->row;
+    t->group_size = (extent + groups - 1) / groups;
+}
+
 typedef struct {
     Value *from, *to;
 } Range;
@@ -119,6 +139,7 @@ typedef struct {
     Tiling *tiling;
     Range batches, blocks;
     const Range *tiles; /* those to compute; NULL: this task's share */
+    Range group;        /* of Tiling.group, where that is not the row */
     Value *tile_part; /* this task's number among those that share the row tiles */
 } Nest;
 
@@ -174,7 +195,13 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
         row_tiles(l, nest, tile);
         return;
     }
-    Statement *loop = c->m[at] == nest->tiling->row ? NULL : loop_over(l, c->m[at]);
+    const Index *index = c->m[at];
+    Statement *loop = NULL;
+    if (index == nest->tiling->group && index != nest->tiling->row) {
+        loop = loop_open(l, index->name, nest->group.from, nest->group.to, 1);
+        scope_bind(l, index, loop_variable(l, loop), scope_level(l), 0);
+    } else if (index != nest->tiling->row)
+        loop = loop_over(l, index);
     outer_rows(l, nest, tile, at + 1);
     loop_close(l, loop);
 }
@@ -234,6 +261,24 @@ static void outer_columns(Lowering *l, Nest *nest, int at)
     loop_close(l, loop);
 }
 
+static void row_groups(Lowering *l, Nest *nest)
+{
+    Builder *build = l->build;
+    const Tiling *t = nest->tiling;
+    if (!t->group) {
+        outer_columns(l, nest, 0);
+        return;
+    }
+    int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
+    Statement *loop = loop_open(l, "group", build_int(build, 0), build_int(build, extent), t->group_size);
+    Value *end = build_add(build, loop_variable(l, loop), build_int(build, t->group_size));
+    if (extent % t->group_size != 0) end = smaller(l, end, build_int(build, extent));
+    nest->group = (Range){loop_variable(l, loop), scope_settle(l, (Lowered){end, scope_level(l)}, "group_end").value};
+    if (t->group == t->row) nest->tiles = &nest->group;
+    outer_columns(l, nest, 0);
+    loop_close(l, loop);
+}
+
 /* Batches one after the other, the batch number taken apart into its indices. */
 static void batches(Lowering *l, Nest *nest)
 {
@@ -242,7 +287,7 @@ static void batches(Lowering *l, Nest *nest)
     const Contraction *c = t->contraction;
     if (t->batches == 1) {
         for (int k = 0; k < c->batch_count; k++) scope_bind(l, c->batch[k], build_int(build, 0), 0, 0);
-        outer_columns(l, nest, 0);
+        row_groups(l, nest);
         return;
     }
     Statement *loop = loop_open(l, c->batch_count == 1 ? c->batch[0]->name : "batch", nest->batches.from, nest->batches.to, 1);
@@ -255,7 +300,7 @@ static void batches(Lowering *l, Nest *nest)
         place = scope_settle(l, (Lowered){place, scope_level(l)}, c->batch[k]->name).value;
         scope_bind(l, c->batch[k], place, scope_level(l), 0);
     }
-    outer_columns(l, nest, 0);
+    row_groups(l, nest);
     loop_close(l, loop);
 }
 
@@ -307,6 +352,7 @@ bool lower_contraction(Lowering *l)
     if (!is_suitable(l, &tiling)) return false;
     choose_geometry(l, &tiling);
     choose_tasks(l, &tiling);
+    choose_groups(l, &tiling);
     l->kernel->tasks = tiling.batch_tasks * tiling.block_tasks * tiling.tile_tasks;
     Nest nest = {.tiling = &tiling};
     nest.tile_part = part_of_task(l, 1, tiling.tile_tasks);

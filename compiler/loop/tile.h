@@ -28,6 +28,8 @@ typedef struct {
     int width;                 /* vectors of a tile */
     Cut cut;                   /* for that width */
     bool one_cut;              /* it serves every width */
+    const Index *group;        /* rows too many for a cache are taken in groups, each with all columns: parts of this index; NULL: all at once */
+    int64_t group_size;        /* of its extent, or row tiles where it is `row` */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
     bool copies;               /* direct columns are copied, block by block, to a dense array on the stack */
