@@ -41,10 +41,11 @@ static bool choose_blocks(Lowering *l, Blocks *b)
     const Equation *first = kernel->equations.data[0];
     if (!choose_tilings(l, b)) return false;
     int height = b->first.cut.height < b->second.cut.height ? b->first.cut.height : b->second.cut.height;
+    int64_t bytes = (row_length(first) + (kernel->chain->second.k[0]->extent + 15) / 16 * 16) * 4;
+    if (height > CHAIN_BYTES / bytes) height = (int)(CHAIN_BYTES / bytes); /* at least CHAIN_ROWS: the schedule has seen to it */
     b->cut = cut_evenly(b->first.rows, height);
     Tiling *tilings[] = {&b->first, &b->second};
     for (int k = 0; k < 2; k++) tilings[k]->cut = b->cut, tilings[k]->one_cut = true, tilings[k]->copies = false;
-    int64_t bytes = (row_length(first) + (kernel->chain->second.k[0]->extent + 15) / 16 * 16) * 4;
     int64_t most = CHAIN_BYTES / (bytes * b->cut.height);
     if (most < 1) most = 1;
     b->blocks = (b->cut.tiles + most - 1) / most;
