@@ -353,6 +353,8 @@ static LLVMValueRef table_vector(Writer *writer, int first, int count)
     LLVMValueRef address = LLVMBuildGEP2(writer->builder, writer->f32, writer->table, &place, 1, "");
     LLVMValueRef vector = LLVMBuildLoad2(writer->builder, LLVMVectorType(writer->f32, (unsigned)count), address, "");
     LLVMSetAlignment(vector, 4);
+    /* Loaded where it is used: hoisted, the tables would take registers from the sums of products. */
+    LLVMSetVolatile(vector, true);
     return vector;
 }
 
