@@ -119,11 +119,7 @@ static int64_t *places_of(Arena *arena, const Tensor *tensor, const Layout *layo
     for (int64_t p = 0; p < places; p++) elements[p] = -1;
     int64_t count = tensor_count(tensor);
     for (int64_t e = 0; e < count; e++) {
-        int64_t rest = e, place = 0;
-        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
-            place += rest % tensor->extents[axis] * layout->strides[axis];
-            rest /= tensor->extents[axis];
-        }
+        int64_t place = layout_place(tensor, layout, e);
         if (place < 0 || place >= places) bug("element %" PRId64 " of %s lies outside its %" PRId64 " bytes", e, tensor->name, layout->bytes);
         elements[place] = e;
     }

@@ -248,11 +248,7 @@ static unsigned char *lay_out(Arena *arena, const Tensor *tensor)
     memory += (64 - (uintptr_t)memory % 64) % 64;
     int64_t count = tensor_count(tensor);
     for (int64_t e = 0; e < count; e++) {
-        int64_t rest = e, place = 0;
-        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
-            place += rest % tensor->extents[axis] * layout->strides[axis];
-            rest /= tensor->extents[axis];
-        }
+        int64_t place = layout_place(tensor, layout, e);
         double value = tensor->values[e];
         switch (tensor->type) {
         case TYPE_F32: ((float *)(void *)memory)[place] = (float)value; break;

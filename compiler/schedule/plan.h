@@ -26,6 +26,16 @@ typedef struct {
                                 * tensor: nothing but elements is ever written (reading past a row's end is only safe inside `bytes`) */
 } Layout;
 static inline Layout *tensor_layout(const Tensor *tensor) { return (Layout *)tensor->extra; }
+/* Where element number `element` of the row-major tensor lies, in elements. */
+static inline int64_t layout_place(const Tensor *tensor, const Layout *layout, int64_t element)
+{
+    int64_t place = 0;
+    for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+        place += element % tensor->extents[axis] * layout->strides[axis];
+        element /= tensor->extents[axis];
+    }
+    return place;
+}
 
 /* --- kernels ------------------------------------------------------------------------------------------------------ */
 typedef enum {
