@@ -71,6 +71,7 @@ static void survey_row(Survey *survey, Row *row, Equation *const *equations, int
         node_map_put(&made, equations[i]->result, NULL);
     }
     const Tensor *result = equations[count - 1]->result;
+    row->result = result;
     row->shape = shape_text(survey->arena, result);
     row->cost.bytes += tensor_count(result) * element_type_size(result->type);
     node_map_free(&made);

@@ -9,6 +9,7 @@
 typedef struct {
     const Frame *frame;
     const char *path, *shape;
+    const Tensor *result;
     Cost cost;            /* of one turn */
     int times;            /* turns that are alike */
     const char *last;     /* path in the last of them */

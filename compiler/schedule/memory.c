@@ -1,11 +1,12 @@
 /* Regions and their addresses.
  * In: regions with their lives.  Out: offsets in the arena (first fit over lives; optimal packing is NP-hard) and in
- * the blob (order of first use); arena_bound, the most bytes that live at once. */
+ * the blob (order of first use); two lower bounds of the arena: of its regions, and of the elements in them. */
 #include "schedule/schedule.h"
 
 #include "support/bug.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 Region *region_new(Scheduler *s, RegionKind kind, int64_t bytes)
 {
@@ -147,23 +148,55 @@ static int64_t place_in_order(const Scheduler *s, Region *const *roots, int coun
     return bytes;
 }
 
-/* By descending size; where that leaves gaps, by length of life or in order of birth, whichever is best. */
+typedef struct {
+    Region **order, **best, **placed;
+    int count;
+    int64_t bytes;          /* of the best order */
+} Placement;
+
+static bool try_order(Scheduler *s, Placement *p)
+{
+    int64_t bytes = place_in_order(s, p->order, p->count, p->placed);
+    if (p->bytes >= 0 && bytes >= p->bytes) return false;
+    p->bytes = bytes;
+    memcpy(p->best, p->order, (size_t)p->count * sizeof *p->order);
+    return true;
+}
+
+/* The region that ends last goes first, the others after it as they were: again and again. */
+static void raise_last(Placement *p)
+{
+    int at = 0;
+    for (int i = 1; i < p->count; i++)
+        if (p->order[i]->offset_bytes + p->order[i]->bytes > p->order[at]->offset_bytes + p->order[at]->bytes) at = i;
+    Region *last = p->order[at];
+    memmove(p->order + 1, p->order, (size_t)at * sizeof *p->order);
+    p->order[0] = last;
+}
+
+/* By descending size, by length of life, in order of birth; where that leaves gaps, each of them changed step by step. */
 static void place_arena(Scheduler *s, Region **roots, int count)
 {
     typedef int Compare(const void *a, const void *b);
-    Compare *const orders[] = {compare_sizes, compare_lengths, compare_starts};
-    Compare *best = NULL;
-    Region **placed = arena_new_array(s->scratch, Region *, count + 1);
-    for (size_t i = 0; count && i < sizeof orders / sizeof *orders && (!best || s->plan->arena_bytes > s->plan->arena_bound); i++) {
+    static Compare *const orders[] = {compare_sizes, compare_lengths, compare_starts};
+    enum { ORDERS = sizeof orders / sizeof *orders, PATIENCE = 200, MOST_WORK = 1000000 };
+    Region **lists = arena_new_array(s->scratch, Region *, 2 * count + 1);
+    Placement p = {.order = roots, .best = lists, .placed = lists + count, .count = count, .bytes = -1};
+    int64_t bound = s->plan->arena_bound, work = (int64_t)count * count + 1;
+    for (int i = 0; count && i < ORDERS && p.bytes != bound; i++) {
         qsort(roots, (size_t)count, sizeof *roots, orders[i]);
-        int64_t bytes = place_in_order(s, roots, count, placed);
-        if (best && bytes >= s->plan->arena_bytes) continue;
-        best = orders[i];
-        s->plan->arena_bytes = bytes;
+        try_order(s, &p);
     }
-    if (!best) return;
-    qsort(roots, (size_t)count, sizeof *roots, best);
-    place_in_order(s, roots, count, placed);
+    for (int i = 0; count && i < ORDERS && p.bytes != bound; i++) {
+        qsort(roots, (size_t)count, sizeof *roots, orders[i]);
+        place_in_order(s, roots, count, p.placed);
+        for (int64_t tries = 0; tries < PATIENCE && tries * work < MOST_WORK && p.bytes != bound; tries++) {
+            raise_last(&p);
+            try_order(s, &p);
+        }
+    }
+    if (!count) return;
+    s->plan->arena_bytes = place_in_order(s, p.best, count, p.placed);
 }
 
 static void bound_arena(Scheduler *s, Region *const *roots, int count)
@@ -181,6 +214,65 @@ static void bound_arena(Scheduler *s, Region *const *roots, int count)
     for (int i = 0; !s->options.keep_all && i < s->calls.count; i++) {
         now += change[i];
         if (now > s->plan->arena_bound) s->plan->arena_bound = now;
+    }
+}
+
+/* --- elements that live at once ------------------------------------------------------------------------------------ */
+typedef struct {
+    const Region *root;
+    int64_t begin, end, dense; /* bytes of the root; bytes of its elements alone */
+    Interval life;
+} Resident;
+
+static int compare_residents(const void *a, const void *b)
+{
+    const Resident *x = a, *y = b;
+    if (x->root != y->root) return x->root->id < y->root->id ? -1 : 1;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static bool resident_of(const Tensor *tensor, Resident *resident)
+{
+    const TensorPlan *plan = tensor->extra;
+    if (!plan || plan->layout.storage != STORE_ARENA) return false;
+    resident->begin = plan->shift_bytes;
+    resident->root = region_root(plan->region, &resident->begin);
+    resident->end = resident->begin + plan->layout.bytes;
+    resident->dense = tensor_count(tensor) * element_type_size(tensor->type);
+    resident->life = (Interval){plan->first_write, plan->last_read > plan->last_write ? plan->last_read : plan->last_write};
+    return true;
+}
+
+/* Where several lie over one another, the largest stands for all: so this is never too much. */
+static int64_t bytes_at(const Resident *residents, int count, int position)
+{
+    int64_t sum = 0, end = 0, most = 0;
+    const Region *root = NULL;
+    for (int i = 0; i < count; i++) {
+        const Resident *r = &residents[i];
+        if (position < r->life.first || position > r->life.last) continue;
+        if (r->root != root || r->begin >= end) {
+            sum += most;
+            most = end = 0;
+            root = r->root;
+        }
+        if (r->dense > most) most = r->dense;
+        if (r->end > end) end = r->end;
+    }
+    return sum + most;
+}
+
+static void bound_elements(Scheduler *s)
+{
+    const Module *module = s->module;
+    Resident *residents = arena_new_array(s->scratch, Resident, module->tensors.count + 1);
+    int count = 0;
+    for (int i = 0; i < module->tensors.count; i++) count += resident_of(module->tensors.data[i], &residents[count]);
+    if (count) qsort(residents, (size_t)count, sizeof *residents, compare_residents);
+    for (int position = 0; position < s->calls.count; position++) {
+        int64_t bytes = bytes_at(residents, count, position);
+        if (bytes > s->plan->arena_live) s->plan->arena_live = bytes;
     }
 }
 
@@ -233,6 +325,7 @@ void place(Scheduler *s)
         if (region->kind == REGION_ARENA && !region->parent) roots[count++] = region;
     }
     bound_arena(s, roots, count);
+    bound_elements(s);
     place_arena(s, roots, count);
     for (int i = 0; i < s->calls.count; i++) {
         const Call *call = s->calls.data[i];

@@ -128,7 +128,9 @@ typedef struct Plan {
     LIST(Tensor *) blob;    /* tensors of STORE_BLOB in order of offset; weights, constants or results of packed equations */
     LIST(Tensor *) statics; /* STORE_STATIC */
     int64_t arena_bytes;    /* exact, a multiple of the alignment */
-    int64_t arena_bound;    /* live-range lower bound */
+    int64_t arena_bound;    /* the most that regions alive at once take: no placement of these regions needs less */
+    int64_t arena_live;     /* the most that elements alive at once take, without padding and alignment; what lies over another tensor
+                             * is counted once */
     int64_t blob_bytes;     /* payload */
     bool reproducible;      /* every sum has one order, every rounding one place, whatever the target: see loop/reduce.c */
     LIST(PlanNote) notes;

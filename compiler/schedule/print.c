@@ -157,8 +157,8 @@ void plan_print(const Plan *plan, Text *out)
     }
     text_printf(out, "schedule of %s for %s: %d kernels, %d calls (%lld when run)\n", plan->module->name, family_name(plan->family),
                 plan->kernels.count, calls, (long long)flat);
-    text_printf(out, "arena %lld bytes (live at once: %lld), weights %lld bytes\n", (long long)plan->arena_bytes,
-                (long long)plan->arena_bound, (long long)plan->blob_bytes);
+    text_printf(out, "arena %lld bytes (regions live at once: %lld, their elements: %lld), weights %lld bytes\n", (long long)plan->arena_bytes,
+                (long long)plan->arena_bound, (long long)plan->arena_live, (long long)plan->blob_bytes);
     for (int i = 0; i < plan->kernels.count; i++) print_kernel(plan->kernels.data[i], out);
     text_add(out, "\ncalls\n");
     for (int i = 0; i < plan->steps.count; i++) print_step(plan->steps.data[i], 0, out);

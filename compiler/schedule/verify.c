@@ -144,5 +144,5 @@ void plan_verify(const Plan *plan)
             bug("blob: %s overlaps", plan->blob.data[i]->name);
         end = layout->offset_bytes + layout->bytes;
     }
-    if (end > plan->blob_bytes || plan->arena_bytes < plan->arena_bound) bug("plan: sizes are wrong");
+    if (end > plan->blob_bytes || plan->arena_bytes < plan->arena_bound || plan->arena_bound < plan->arena_live) bug("plan: sizes are wrong");
 }
