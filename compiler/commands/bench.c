@@ -18,8 +18,8 @@ static void print_timing(const char *model, const BenchOptions *o, const Timing 
 {
     if (o->json) {
         printf("{\"model\": \"%s\", \"form\": \"%s\", \"threads\": %ld, \"runs\": %d, \"median_ms\": %.6g, \"quartile_low_ms\": %.6g, \"quartile_high_ms\": %.6g, "
-               "\"fastest_ms\": %.6g, \"batch\": %lld, \"median_ms_per_input\": %.6g, \"macs\": %lld, \"gflops\": %.6g, \"peak_gflops\": %.6g, \"percent_of_peak\": %.4g, \"percent_of_peak_beside\": %.4g, \"arena_bytes\": %lld, \"weight_bytes\": %lld}\n",
-               model, t->form, o->threads, t->runs, t->median, t->low, t->high, t->fastest, (long long)t->batch, t->median / (double)t->batch, (long long)t->cost.macs, t->gflops, t->peak, t->percent, t->beside,
+               "\"fastest_ms\": %.6g, \"batch\": %lld, \"median_ms_per_input\": %.6g, \"macs\": %lld, \"gflops\": %.6g, \"peak_gflops\": %.6g, \"percent_of_peak\": %.4g, \"percent_of_peak_beside\": %.4g, \"quiet_runs\": %d, \"quiet_ms\": %.6g, \"quiet_percent_of_peak\": %.4g, \"arena_bytes\": %lld, \"weight_bytes\": %lld}\n",
+               model, t->form, o->threads, t->runs, t->median, t->low, t->high, t->fastest, (long long)t->batch, t->median / (double)t->batch, (long long)t->cost.macs, t->gflops, t->peak, t->percent, t->beside, t->quiet_runs, t->quiet, t->quiet_percent,
                (long long)t->arena_bytes, (long long)t->weight_bytes);
         return;
     }
@@ -29,6 +29,8 @@ static void print_timing(const char *model, const BenchOptions *o, const Timing 
     printf("  %.4g GFLOP of multiply-adds: %.4g GFLOP/s, %.1f %% of the peak of %.4g GFLOP/s measured between the runs\n", 2e-9 * (double)t->cost.macs, t->gflops,
            t->percent, t->peak);
     printf("  %.1f %% of the peak just before and after: the median over blocks of runs\n", t->beside);
+    if (t->quiet > 0) printf("  while nothing else disturbed this machine: median %.4g ms over %d runs, %.1f %% of the peak\n", t->quiet, t->quiet_runs, t->quiet_percent);
+    else printf("  something else disturbed this machine in %s run\n", t->quiet_runs ? "nearly every" : "every");
     printf("  arena %lld bytes, weights %lld bytes\n", (long long)t->arena_bytes, (long long)t->weight_bytes);
 }
 

@@ -40,29 +40,76 @@ static double median(double *values, int count)
     return values[count / 2];
 }
 
-/* Runs for about `seconds` in short blocks, measuring the peak between them, so that both see the same machine. */
+/* The machine beside the runs: at one moment, and over a few runs. */
+typedef struct {
+    double peak, nops;
+    long switches;
+} Moment;
+typedef struct {
+    double peak, nops; /* the lesser of before and after */
+    double mean;       /* peak of the two */
+    double spent;      /* milliseconds in all */
+    bool preempted;
+    int first, runs;
+} Span;
+
+static Moment moment(const Target *target, long threads)
+{
+    return (Moment){.peak = peak_gflops(target, 1) * (double)threads, .nops = nop_rate(), .switches = switches()};
+}
+
+/* Runs for about `seconds` in short spans, with a look at the machine between them. Returns the number of spans. */
+static int run_spans(const Runner *runner, const Target *target, double seconds, long threads, double *times, Span *spans)
+{
+    int runs = 0, count = 0;
+    for (int i = 0; i < 2; i++) run_once(runner);
+    double begin = now_ns();
+    Moment before = moment(target, threads);
+    while (runs < MOST_RUNS && (runs < FEWEST_RUNS || now_ns() - begin < seconds * 1e9)) {
+        double start = now_ns();
+        Span *span = &spans[count++];
+        span->first = runs;
+        while (runs < MOST_RUNS && now_ns() - start < BLOCK_NS) {
+            double from = now_ns();
+            run_once(runner);
+            times[runs++] = (now_ns() - from) * 1e-6;
+        }
+        double spent = now_ns() - start;
+        long lost = switches() - before.switches;
+        Moment after = moment(target, threads);
+        *span = (Span){fmin(before.peak, after.peak), fmin(before.nops, after.nops), (before.peak + after.peak) / 2, spent * 1e-6, lost > 0, span->first, runs - span->first};
+        before = (Moment){after.peak, after.nops, switches()};
+    }
+    return count;
+}
+
+/* The best of a measurement that has outliers: its 95th percentile. */
+static double best(Arena *arena, const Span *spans, int count, bool nops)
+{
+    double *values = arena_new_array(arena, double, (size_t)count);
+    for (int i = 0; i < count; i++) values[i] = nops ? spans[i].nops : spans[i].peak;
+    qsort(values, (size_t)count, sizeof *values, ascending);
+    return values[(count - 1) * 95 / 100];
+}
+
 static Timing measure(Arena *arena, const Runner *runner, const Target *target, double seconds, long threads, double macs)
 {
-    double *times = arena_new_array(arena, double, MOST_RUNS), *shares = arena_new_array(arena, double, MOST_RUNS);
+    double *times = arena_new_array(arena, double, MOST_RUNS), *quiet = arena_new_array(arena, double, MOST_RUNS), *shares = arena_new_array(arena, double, MOST_RUNS);
+    Span *spans = arena_new_array(arena, Span, MOST_RUNS);
     Timing timing = {.form = target->name};
-    int blocks = 0;
-    for (int i = 0; i < 2; i++) run_once(runner);
-    double begin = now_ns(), before = peak_gflops(target, 1) * (double)threads;
-    while (timing.runs < MOST_RUNS && (timing.runs < FEWEST_RUNS || now_ns() - begin < seconds * 1e9)) {
-        double block = now_ns(), elapsed = 0;
-        int first = timing.runs;
-        while (timing.runs < MOST_RUNS && elapsed < BLOCK_NS) {
-            double start = now_ns();
-            run_once(runner);
-            times[timing.runs++] = (now_ns() - start) * 1e-6;
-            elapsed = now_ns() - block;
-        }
-        double after = peak_gflops(target, 1) * (double)threads;
-        shares[blocks++] = 200 * macs * (timing.runs - first) / elapsed / ((before + after) / 2);
-        timing.peak = fmax(timing.peak, fmax(before, after));
-        before = after;
+    int count = run_spans(runner, target, seconds, threads, times, spans);
+    timing.peak = best(arena, spans, count, false);
+    double nops = 0.85 * best(arena, spans, count, true), peak = 0.93 * timing.peak;
+    for (int i = 0; i < count; i++) {
+        const Span *span = &spans[i];
+        timing.runs += span->runs;
+        shares[i] = 200e-6 * macs * span->runs / span->spent / span->mean;
+        if (span->preempted || span->nops < nops || span->peak < peak) continue;
+        memcpy(quiet + timing.quiet_runs, times + span->first, (size_t)span->runs * sizeof *times);
+        timing.quiet_runs += span->runs;
     }
-    timing.beside = median(shares, blocks);
+    timing.quiet = timing.quiet_runs < FEWEST_RUNS ? 0 : median(quiet, timing.quiet_runs);
+    timing.beside = median(shares, count);
     timing.median = median(times, timing.runs);
     timing.fastest = times[0];
     timing.low = times[timing.runs / 4];
@@ -104,6 +151,7 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         timing->cost = cost;
         timing->gflops = 2e-6 * (double)timing->cost.macs / timing->median;
         timing->percent = 100 * timing->gflops / timing->peak;
+        if (timing->quiet > 0) timing->quiet_percent = timing->percent * timing->median / timing->quiet;
         timing->batch = pipeline.module->batch;
         timing->arena_bytes = pipeline.plan->arena_bytes;
         timing->weight_bytes = pipeline.plan->blob_bytes;

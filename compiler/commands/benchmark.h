@@ -9,10 +9,12 @@
 typedef struct {
     const char *form;                  /* that ran: "avx512" */
     double median, low, high, fastest; /* milliseconds; low and high: quartiles */
-    double peak;                       /* GFLOP/s of all threads' cores, the fastest seen */
+    double peak;                       /* GFLOP/s of all threads' cores: the 95th percentile of what was measured between the runs */
     double gflops, percent;            /* of multiply-adds, at the median; of the peak */
-    double beside;                     /* percent of the peak measured just before and after: the median over blocks of runs. On a shared
-                                        * machine the two are nearer to each other than to the fastest peak */
+    int quiet_runs;                    /* those in which no thread lost its core, with the rate of no-operations beside them at least 85 % and
+                                        * the peak at least 93 % of the best of the measurement */
+    double quiet, quiet_percent;       /* milliseconds, the median over them, and its percent of the peak; 0: fewer than five */
+    double beside;                     /* percent of the peak measured just before and after: the median over short blocks of runs */
     int runs;
     Cost cost;                         /* of the model as written */
     int64_t batch;                     /* inputs of one run */

@@ -2,6 +2,7 @@
 #include "commands/peak.h"
 
 #include <math.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #if defined(__x86_64__)
@@ -105,4 +106,18 @@ double peak_gflops(const Target *target, int repeats)
         best = fmax(best, flops / (now_ns() - begin));
     }
     return best;
+}
+
+double nop_rate(void)
+{
+    enum { TURNS = 4000 };
+    double begin = now_ns();
+    for (int i = 0; i < TURNS; i++) __asm__ volatile(".rept 256\n\tnop\n\t.endr");
+    return 256.0 * TURNS / (now_ns() - begin);
+}
+
+long switches(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
