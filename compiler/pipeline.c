@@ -56,7 +56,7 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     module_verify(module, false);
     if (request->stop <= STAGE_EQUATIONS) return true;
 
-    if (!run_passes(module, request->last_pass, diags)) return false;          /* equations   → equations */
+    if (!run_passes(module, request->last_pass, VERIFY_EACH_PASS, diags)) return false; /* equations   → equations */
     if (request->stop <= STAGE_PASSES) return true;
 
     bug_set_pass("schedule");

@@ -348,7 +348,6 @@ Expr *expr_substitute(Module *module, const Expr *expr, const Substitution *map,
 /* --- walks -------------------------------------------------------------------------------------------------------- */
 typedef struct {
     Arena *arena; /* NULL until the list outgrows `few` */
-    NodeMap seen;
     Expr **nodes;
     int count, capacity;
     Expr *few[64];
@@ -357,7 +356,8 @@ typedef struct {
 /* Children first; read backwards, every parent precedes its children. */
 static void walk_collect(Walk *walk, Expr *expr)
 {
-    if (!node_map_put(&walk->seen, expr, NULL)) return;
+    if (expr->met) return;
+    expr->met = true;
     for (int i = expr->count - 1; i >= 0; i--) walk_collect(walk, expr->args[i]);
     if (expr->otherwise) walk_collect(walk, expr->otherwise);
     if (walk->count == walk->capacity) {
@@ -372,12 +372,18 @@ static void walk_collect(Walk *walk, Expr *expr)
 
 void expr_walk(Expr *expr, void (*visit)(Expr *node, void *context), void *context)
 {
-    Walk walk = {.capacity = 64};
+    if (!expr->count && !expr->otherwise) {
+        visit(expr, context);
+        return;
+    }
+    Walk walk;
+    walk.arena = NULL;
     walk.nodes = walk.few;
-    node_map_init(&walk.seen);
+    walk.count = 0;
+    walk.capacity = sizeof walk.few / sizeof walk.few[0];
     walk_collect(&walk, expr);
+    for (int i = 0; i < walk.count; i++) walk.nodes[i]->met = false; /* a visitor may walk, too */
     for (int i = walk.count - 1; i >= 0; i--) visit(walk.nodes[i], context);
-    node_map_free(&walk.seen);
     arena_free(walk.arena);
 }
 

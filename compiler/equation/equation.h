@@ -113,14 +113,15 @@ typedef enum { EXPR_NUMBER, EXPR_INDEX, EXPR_READ, EXPR_APPLY, EXPR_REDUCE } Exp
 struct Expr {
     ExprKind kind;
     bool integer;        /* the value is an integer: index arithmetic, integer tensors, flags */
+    bool met;            /* by the walk that is collecting nodes; false outside expr_walk */
     int id;              /* unique in the module: for memo tables */
-    Place place;
-    double number;       /* NUMBER; integers are exact up to 2^53 */
-    Index *index;        /* INDEX */
-    Tensor *tensor;      /* READ */
     int count;           /* READ: subscripts (= rank); APPLY: arguments; REDUCE: 1, the body */
     Expr **args;         /* READ, APPLY, REDUCE */
     Expr *otherwise;     /* READ: or NULL */
+    Tensor *tensor;      /* READ */
+    Index *index;        /* INDEX */
+    double number;       /* NUMBER; integers are exact up to 2^53 */
+    Place place;
     Function function;   /* APPLY */
     Reduction reduction; /* REDUCE */
     int index_count;     /* REDUCE */

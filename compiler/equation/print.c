@@ -80,11 +80,14 @@ static void print_number(const Expr *expr, Text *out)
         text_add(out, number != number ? "nan" : number < 0 ? "-inf" : "inf");
         return;
     }
+    if (number == floor(number) && fabs(number) < 1e15) {
+        text_printf(out, "%s%lld%s", signbit(number) && number == 0 ? "-" : "", (long long)number, expr->integer ? "" : ".0");
+        return;
+    }
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, number);
         if (strtod(text, NULL) == number) break;
     }
-    if (number == floor(number) && fabs(number) < 1e15) snprintf(text, sizeof text, expr->integer ? "%.0f" : "%.1f", number);
     text_add(out, text);
 }
 

@@ -87,6 +87,7 @@ typedef struct {
     double noise;           /* relative difference of one variant measured twice */
     bool has_noise;
     struct Journal *journal;
+    ParsedFiles parsed;     /* the model and its library, for all variants */
 } Exploration;
 
 /* sweep.c */
@@ -94,7 +95,7 @@ bool sweep_add_vary(Arena *arena, Sweep *sweep, const char *text, Diagnostics *d
 bool sweep_read_file(Arena *arena, Sweep *sweep, const char *path, Diagnostics *diags);  /* lines as on the command line */
 bool sweep_variants(Exploration *exploration);                                            /* all, or the sample */
 const char *sweep_identity(Arena *arena, const Sweep *sweep, const char *model_text);
-ModelRequest variant_request(Arena *arena, const Sweep *sweep, const Variant *variant);
+ModelRequest variant_request(Arena *arena, Exploration *exploration, const Variant *variant);
 
 /* roofline.c: measured once a machine, then cached. */
 bool roofline_get(Arena *arena, const char *target, Roofline *roofline, Diagnostics *diags);

@@ -34,12 +34,12 @@ typedef struct {
 
 /* --- preparing ---------------------------------------------------------------------------------------------------- */
 
-static bool prepare(const Exploration *e, Entrant *entrant)
+static bool prepare(Exploration *e, Entrant *entrant)
 {
     const Sweep *sweep = e->sweep;
     Arena *arena = entrant->arena = arena_new();
     Diagnostics *diags = diagnostics_new(arena);
-    PipelineRequest request = {.model = variant_request(arena, sweep, entrant->variant), .target = sweep->target ? sweep->target : target_native(),
+    PipelineRequest request = {.model = variant_request(arena, e, entrant->variant), .target = sweep->target ? sweep->target : target_native(),
                                .stop = backend_stage(sweep->backend)};
     if (!pipeline_run(arena, &request, &entrant->pipeline, diags)) return false;
     WeightValues *values = weights_random(arena, entrant->pipeline.module, 1);
@@ -69,7 +69,7 @@ static void release(Entrant *entrant)
 }
 
 /* With the C back end: objects are compiled into the cache by several processes first. */
-static void fill_cache(const Exploration *e, Entrant *list, int count)
+static void fill_cache(Exploration *e, Entrant *list, int count)
 {
     if (e->sweep->backend != BACKEND_C || e->sweep->jobs < 2) return;
     fflush(NULL);

@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <inttypes.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,13 +59,13 @@ static const char *first_error(Arena *arena, const Diagnostics *diags)
     return result;
 }
 
-static json_t *screen_one(const Sweep *sweep, const Variant *variant)
+static json_t *screen_one(Exploration *e, const Variant *variant)
 {
     Arena *arena = arena_new();
     Diagnostics *diags = diagnostics_new(arena);
     Variant found = {.name = variant->name, .state = VARIANT_WRONG};
     Pipeline pipeline = {0};
-    PipelineRequest request = {.model = variant_request(arena, sweep, variant), .target = sweep->target ? sweep->target : target_native(), .stop = STAGE_EQUATIONS};
+    PipelineRequest request = {.model = variant_request(arena, e, variant), .target = e->sweep->target ? e->sweep->target : target_native(), .stop = STAGE_EQUATIONS};
     bool good = pipeline_run(arena, &request, &pipeline, diags);
     if (good) {
         Cost cost = module_cost(pipeline.module);
@@ -71,7 +74,7 @@ static json_t *screen_one(const Sweep *sweep, const Variant *variant)
         found.macs = cost.macs;
         found.flops = cost.flops;
         TargetSet targets = pipeline.targets;
-        good = run_passes(pipeline.module, NULL, diags);
+        good = run_passes(pipeline.module, NULL, VERIFY_LAST_PASS, diags);
         Plan *plan = good ? schedule(pipeline.module, targets.family, &request.plan, diags) : NULL;
         good = plan != NULL;
         if (good) {
@@ -99,12 +102,22 @@ typedef struct {
     Text text;  /* what has come of the current line */
 } Job;
 
-/* A child: its share of the variants, a line each. */
-static void work(const Exploration *e, const int *todo, int count, int job, int jobs, int out)
+/* What one variant gives back serves the next, instead of going to the system and coming again page by page. */
+static void keep_memory(void)
 {
+#if defined(__GLIBC__)
+    (void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 * 1024 * 1024);
+#endif
+}
+
+/* A child: its share of the variants, a line each. */
+static void work(Exploration *e, const int *todo, int count, int job, int jobs, int out)
+{
+    keep_memory();
     FILE *file = fdopen(out, "w");
     for (int i = job; file && i < count; i += jobs) {
-        json_t *entry = screen_one(e->sweep, &e->variants.data[todo[i]]);
+        json_t *entry = screen_one(e, &e->variants.data[todo[i]]);
         json_object_set_new(entry, "index", json_integer(todo[i]));
         json_dumpf(entry, file, JSON_COMPACT);
         fputc('\n', file);
@@ -114,7 +127,7 @@ static void work(const Exploration *e, const int *todo, int count, int job, int 
     _exit(file && fclose(file) == 0 ? 0 : 70);
 }
 
-static bool start_job(const Exploration *e, const int *todo, int count, int number, int jobs, Job *job)
+static bool start_job(Exploration *e, const int *todo, int count, int number, int jobs, Job *job)
 {
     int ends[2];
     if (pipe(ends) != 0) return false;

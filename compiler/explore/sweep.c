@@ -197,9 +197,11 @@ bool sweep_variants(Exploration *e)
     return true;
 }
 
-ModelRequest variant_request(Arena *arena, const Sweep *sweep, const Variant *variant)
+ModelRequest variant_request(Arena *arena, Exploration *exploration, const Variant *variant)
 {
-    ModelRequest request = {.path = sweep->path, .model = sweep->model};
+    const Sweep *sweep = exploration->sweep;
+    exploration->parsed.arena = exploration->arena;
+    ModelRequest request = {.path = sweep->path, .model = sweep->model, .parsed = &exploration->parsed};
     for (int i = 0; i < sweep->sets.count; i++) list_push(arena, &request.sets, sweep->sets.data[i]);
     for (int i = 0; i < sweep->varies.count; i++) list_push(arena, &request.sets, arena_printf(arena, "%s=%s", sweep->varies.data[i].name, variant->values[i]));
     return request;

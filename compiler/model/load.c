@@ -13,6 +13,7 @@ typedef struct {
     Diagnostics *diags;
     Expander *expander;
     Model *model;
+    ParsedFiles *parsed;
     Map files; /* identity of a file → FileScope */
     LIST(FileScope *) scopes;
     bool failed;
@@ -24,7 +25,7 @@ enum { MAX_FILES = 500, MAX_NESTING = 300 };
 
 static const AstExpr *too_deep(const AstExpr *expr, int depth)
 {
-    if (!expr) return NULL;
+    if (!expr || depth + expr->depth <= MAX_NESTING) return NULL;
     if (depth > MAX_NESTING) return expr;
     const AstExpr *deep = too_deep(expr->left, depth + 1);
     if (!deep) deep = too_deep(expr->right, depth + 1);
@@ -150,7 +151,14 @@ static void declare(Loader *loader, FileScope *scope, const AstDeclaration *decl
     }
 }
 
-static FileScope *load_source(Loader *loader, Source *source, const char *identity, const char *directory);
+/* A file's text and where it comes from. */
+typedef struct {
+    const char *path, *identity, *directory, *text;
+    size_t size;
+    bool embedded;
+} FileText;
+
+static FileScope *load_file(Loader *loader, const FileText *file);
 
 static const char *directory_of(Arena *arena, const char *path)
 {
@@ -180,39 +188,51 @@ static void error_import(Loader *loader, const AstDeclaration *declaration, cons
 /* Beside the importing file, then in the library. */
 static FileScope *load_import(Loader *loader, const AstDeclaration *declaration, const char *directory, bool embedded)
 {
-    size_t size;
     const char *error = "no such file", *name = declaration->import;
+    Arena *arena = loader->parsed->arena;
     if (!embedded) {
         char *text;
-        const char *path = name[0] == '/' ? name : arena_printf(loader->arena, "%s%s", directory, name);
-        const char *identity = file_identity(loader->arena, path);
-        FileScope *known = map_get(&loader->files, identity);
+        const char *path = name[0] == '/' ? name : arena_printf(arena, "%s%s", directory, name);
+        FileText file = {.path = path, .identity = file_identity(arena, path), .directory = directory_of(arena, path)};
+        FileScope *known = map_get(&loader->files, file.identity);
         if (known) return known;
-        if (file_read(loader->arena, path, &text, &size, &error))
-            return load_source(loader, source_new(loader->arena, path, text, size, false), identity, directory_of(loader->arena, path));
+        if (map_get(&loader->parsed->files, file.identity)) return load_file(loader, &file);
+        if (file_read(arena, path, &text, &file.size, &error)) {
+            file.text = text;
+            return load_file(loader, &file);
+        }
     }
-    const char *library = library_find(name, &size);
-    if (!library) {
+    FileText file = {.directory = "", .embedded = true};
+    file.text = library_find(name, &file.size);
+    if (!file.text) {
         error_import(loader, declaration, error);
         return NULL;
     }
-    const char *identity = arena_printf(loader->arena, "std/%s", name);
-    FileScope *known = map_get(&loader->files, identity);
-    return known ? known : load_source(loader, source_new(loader->arena, identity, library, size, true), identity, "");
+    file.path = file.identity = arena_printf(arena, "std/%s", name);
+    FileScope *known = map_get(&loader->files, file.identity);
+    return known ? known : load_file(loader, &file);
 }
 
-static FileScope *load_source(Loader *loader, Source *source, const char *identity, const char *directory)
+/* The tree of a file; one with errors is not kept, so that whoever meets it next hears of them, too. */
+static AstFile *parse_file(Loader *loader, const FileText *file)
+{
+    ParsedFiles *parsed = loader->parsed;
+    AstFile *tree = map_get(&parsed->files, file->identity);
+    if (tree) return tree;
+    int errors = loader->diags->error_count;
+    tree = ast_parse(parsed->arena, source_new(parsed->arena, file->path, file->text, file->size, file->embedded), loader->diags);
+    if (!tree || loader->diags->error_count > errors) loader->failed = true;
+    else map_put(parsed->arena, &parsed->files, file->identity, tree);
+    return tree;
+}
+
+static FileScope *load_file(Loader *loader, const FileText *text)
 {
     FileScope *scope = arena_new_object(loader->arena, FileScope);
-    map_put(loader->arena, &loader->files, identity, scope);
+    map_put(loader->arena, &loader->files, text->identity, scope);
     list_push(loader->arena, &loader->scopes, scope);
-    int errors = loader->diags->error_count;
-    AstFile *file = ast_parse(loader->arena, source, loader->diags);
-    if (loader->diags->error_count > errors) loader->failed = true;
-    if (!file) {
-        loader->failed = true;
-        return scope;
-    }
+    AstFile *file = parse_file(loader, text);
+    if (!file) return scope;
     scope->ast = file;
     list_push(loader->arena, &loader->model->files, file);
     for (int k = 0; k < file->declarations.count; k++) {
@@ -226,7 +246,7 @@ static FileScope *load_source(Loader *loader, Source *source, const char *identi
             loader->failed = true;
             return scope;
         }
-        FileScope *imported = load_import(loader, declaration, directory, source->embedded);
+        FileScope *imported = load_import(loader, declaration, text->directory, text->embedded);
         if (imported) list_push(loader->arena, &scope->imports, imported);
     }
     return scope;
@@ -234,25 +254,30 @@ static FileScope *load_source(Loader *loader, Source *source, const char *identi
 
 static FileScope *load_main(Loader *loader, const ModelRequest *request)
 {
-    const char *path = request->path, *error;
+    Arena *arena = loader->parsed->arena;
+    const char *path = request->path, *error, *real = strcmp(path, "-") ? path : "/dev/stdin";
     char *text;
-    size_t size;
+    FileText file = {.path = path, .directory = directory_of(arena, path)};
     if (request->text) {
-        size = strlen(request->text);
-        return load_source(loader, source_new(loader->arena, path, request->text, size, false), file_identity(loader->arena, path),
-                           directory_of(loader->arena, path));
+        file.identity = file_identity(arena, path);
+        file.text = request->text;
+        file.size = strlen(request->text);
+        return load_file(loader, &file);
     }
-    const char *real = strcmp(path, "-") ? path : "/dev/stdin";
-    if (file_read(loader->arena, real, &text, &size, &error))
-        return load_source(loader, source_new(loader->arena, path, text, size, false), file_identity(loader->arena, real),
-                           directory_of(loader->arena, path));
+    file.identity = file_identity(arena, real);
+    if (map_get(&loader->parsed->files, file.identity)) return load_file(loader, &file);
+    if (file_read(arena, real, &text, &file.size, &error)) {
+        file.text = text;
+        return load_file(loader, &file);
+    }
     if (!strcmp(path, "-")) {
-        Text input = text_new(loader->arena);
+        Text input = text_new(arena);
         char piece[4096];
         size_t count;
         while ((count = fread(piece, 1, sizeof piece, stdin)) > 0 && input.length < (size_t)64 << 20) text_add_bytes(&input, piece, count);
         text_add(&input, "");
-        return load_source(loader, source_new(loader->arena, "standard input", text_string(&input), input.length, false), "-", "");
+        file = (FileText){.path = "standard input", .identity = "-", .directory = "", .text = text_string(&input), .size = input.length};
+        return load_file(loader, &file);
     }
     diag_error(loader->diags, GM100, (Place){0}, "cannot read %s: %s", path, error);
     loader->failed = true;
@@ -383,7 +408,8 @@ Model *model_load(Arena *arena, const ModelRequest *request, Diagnostics *diags)
     char bottom;
     Model *model = arena_new_object(arena, Model);
     Expander expander = {.arena = arena, .diags = diags, .stack = &bottom};
-    Loader loader = {.arena = arena, .diags = diags, .expander = &expander, .model = model};
+    ParsedFiles own = {.arena = arena};
+    Loader loader = {.arena = arena, .diags = diags, .expander = &expander, .model = model, .parsed = request->parsed ? request->parsed : &own};
     int errors = diags->error_count;
     FileScope *scope = load_main(&loader, request);
     if (!scope || loader.failed) return model;

@@ -8,12 +8,19 @@
 #include "equation/equation.h"
 #include "support/diagnostics.h"
 
+/* Trees of files, shared by the requests that name it (variants of one model): a file is read and parsed once. */
+typedef struct {
+    Arena *arena; /* outlives what is loaded */
+    Map files;    /* identity of a file → AstFile */
+} ParsedFiles;
+
 typedef struct {
     const char *path;        /* the .gm file; "-" is standard input */
     const char *text;        /* not NULL: the text itself, `path` is then only its name */
     const char *model;       /* --model NAME, or NULL */
     LIST(const char *) sets; /* "DEPTH=12" in order of the command line */
     int64_t batch;           /* inputs of one run: a leading axis of everything that depends on one; 0 or 1: none */
+    ParsedFiles *parsed;     /* or NULL */
 } ModelRequest;
 
 /* A bind declaration that applies to the model, with the file it stands in. */

@@ -20,7 +20,7 @@ const Pass pass_table[] = {
 };
 const int pass_count = sizeof pass_table / sizeof *pass_table;
 
-bool run_passes(Module *module, const char *last, Diagnostics *diags)
+bool run_passes(Module *module, const char *last, PassChecks checks, Diagnostics *diags)
 {
     bool known = last == NULL, normal = false;
     for (int i = 0; i < pass_count; i++) known = known || strcmp(pass_table[i].name, last) == 0;
@@ -30,9 +30,12 @@ bool run_passes(Module *module, const char *last, Diagnostics *diags)
         bug_set_pass(pass_table[i].name);
         pass_table[i].run(module, diags);
         normal = normal || pass_table[i].run == pass_normal;
-        module_verify(module, normal);
-        if (normal && !module_is_normal(module)) bug("normal form is lost");
-        if (last && strcmp(pass_table[i].name, last) == 0) break;
+        bool end = i == pass_count - 1 || (last && strcmp(pass_table[i].name, last) == 0);
+        if (end || checks == VERIFY_EACH_PASS) {
+            module_verify(module, normal);
+            if (normal && !module_is_normal(module)) bug("normal form is lost");
+        }
+        if (end) break;
     }
     bug_set_pass(NULL);
     return !diags || diags->error_count == errors;

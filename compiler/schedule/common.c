@@ -17,13 +17,11 @@ TensorPlan *tensor_plan_new(Scheduler *s, Tensor *tensor)
 
 typedef struct {
     bool run_time, gathers;
-    Expr *reduce;
 } Facts;
 
 static void visit_facts(Expr *node, void *context)
 {
     Facts *facts = context;
-    if (node->kind == EXPR_REDUCE && !facts->reduce) facts->reduce = node;
     if (node->kind != EXPR_READ) return;
     const Tensor *tensor = node->tensor;
     if (tensor->kind == TENSOR_INPUT || (tensor->kind == TENSOR_LOCAL && !tensor->packed)) facts->run_time = true;
@@ -48,9 +46,17 @@ bool expr_gathers(const Expr *expr)
     return facts_of(expr).gathers;
 }
 
+static void visit_reduce(Expr *node, void *context)
+{
+    Expr **reduce = context;
+    if (node->kind == EXPR_REDUCE && !*reduce) *reduce = node;
+}
+
 Expr *equation_reduce(const Equation *equation)
 {
-    return facts_of(equation->value).reduce;
+    Expr *reduce = NULL;
+    expr_walk(equation->value, visit_reduce, &reduce);
+    return reduce;
 }
 
 bool subscript_is(const Expr *subscript, const Index *index)

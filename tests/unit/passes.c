@@ -112,7 +112,7 @@ static void run(void (*build)(void), const char *last, double tolerance)
     module_verify(module, false);
     double **before = evaluate();
     const char *text = shown();
-    assert_true(run_passes(module, last, NULL));
+    assert_true(run_passes(module, last, VERIFY_EACH_PASS, NULL));
     double **after = evaluate();
     for (int i = 0; i < module->outputs.count; i++) {
         int64_t count = tensor_count(module->outputs.data[i].tensor);

@@ -174,7 +174,7 @@ static void check_module(int seed)
     Text text = text_new(arena);
     module_print(module, &text);
     if (getenv("SHOW_MODULES")) fprintf(stderr, "seed %d\n%s\n", seed, text_string(&text));
-    assert_true(run_passes(module, NULL, NULL));
+    assert_true(run_passes(module, NULL, VERIFY_EACH_PASS, NULL));
     double **after = evaluate();
     for (int i = 0; i < module->outputs.count; i++) {
         int64_t count = tensor_count(module->outputs.data[i].tensor);
