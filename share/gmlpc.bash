@@ -1,11 +1,13 @@
 # bash completion of gmlpc(1)
 _gmlpc() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="compile check info pack init export run verify bench explore fmt explain"
+    local commands="compile check info graph pack init export run verify bench explore fmt explain"
     COMPREPLY=()
     case $previous in
     --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512 neon" -- "$current"); return ;;
     --backend) mapfile -t COMPREPLY < <(compgen -W "llvm c" -- "$current"); return ;;
+    --level | -l) mapfile -t COMPREPLY < <(compgen -W "block equation" -- "$current"); return ;;
+    --direction) mapfile -t COMPREPLY < <(compgen -W "down right" -- "$current"); return ;;
     --weights-mode) mapfile -t COMPREPLY < <(compgen -W "file incbin inline" -- "$current"); return ;;
     --emit) mapfile -t COMPREPLY < <(compgen -W "ast equations passes schedule loops c llvm" -- "$current"); return ;;
     --weights | -w) mapfile -t COMPREPLY < <(compgen -f -X '!*.@(safetensors|npz|json)' -- "$current"; compgen -d -- "$current"); return ;;

@@ -15,8 +15,7 @@ typedef struct {
 } Survey;
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
-/* The call that a frame stands in. Turns of a repeat, and calls that add no level to paths (@ .), are none themselves. */
-static const Frame *frame_call(const Frame *frame)
+const Frame *frame_call(const Frame *frame)
 {
     while (frame && frame->up && strcmp(frame->path, frame->up->path) == 0) frame = frame->up;
     return frame;
@@ -150,8 +149,7 @@ static Rows merge_turns(Arena *arena, const Rows *rows)
     return merged;
 }
 
-/* "blocks.0.mlp", "blocks.29.mlp" → "blocks[0..29].mlp". */
-static const char *path_range(Arena *arena, const char *first, const char *last)
+const char *path_range(Arena *arena, const char *first, const char *last)
 {
     Text text = text_new(arena);
     while (*first && *last) {

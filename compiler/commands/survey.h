@@ -18,6 +18,10 @@ typedef LIST(Row) Rows;
 
 /* Rows for blocks `depth` calls deep; 1: those that the model itself calls. */
 Rows survey_module(Arena *arena, long depth, const Module *module);
+/* The call that a frame stands in. Turns of a repeat, and calls that add no level to paths (@ .), are none themselves. */
+const Frame *frame_call(const Frame *frame);
+/* "blocks.0.mlp", "blocks.29.mlp" → "blocks[0..29].mlp". */
+const char *path_range(Arena *arena, const char *first, const char *last);
 /* "blocks[0..29].mlp", and with " x30" behind it. */
 const char *row_path(Arena *arena, const Row *row);
 const char *row_name(Arena *arena, const Row *row);
