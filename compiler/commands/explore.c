@@ -108,6 +108,7 @@ int command_explore(int argc, char **argv)
         Exploration exploration = {.arena = arena, .sweep = &sweep, .diags = diags};
         sweep.path = files.data[0];
         bool good = ranks_start(&sweep, diags) && complete_sweep(arena, &sweep, &o, diags) && explore(&exploration, &sweep, o.screen_only);
+        measure_end(&exploration);
         journal_close(exploration.journal);
         code = report(diags);
         ranks_end(good);

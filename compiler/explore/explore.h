@@ -2,8 +2,9 @@
  * In: a sweep (a model, values to vary, a condition, budgets).  Out: a folder with a journal, tables and a report.
  *
  *   sweep.c     the sweep and its variants         screen.c   static costs, a process a job
- *   measure.c   timing, interleaved                journal.c  what was found so far, safe against a crash at any byte
- *   judge.c     front, ties, accuracy joined       report.c   table, CSV, JSON, HTML */
+ *   entrant.c   compiling                          measure.c  timing, interleaved
+ *   judge.c     front, ties, accuracy joined       journal.c  what was found so far, safe against a crash at any byte
+ *   report.c    table, CSV, JSON, HTML */
 #ifndef GM_EXPLORE_EXPLORE_H
 #define GM_EXPLORE_EXPLORE_H
 
@@ -77,6 +78,12 @@ typedef struct {
     const char *form;
 } Roofline;
 
+typedef struct Entrant Entrant; /* entrant.h */
+typedef struct {
+    Entrant *data;
+    int count;
+} Entrants;
+
 typedef struct {
     Arena *arena;
     const Sweep *sweep;
@@ -87,6 +94,7 @@ typedef struct {
     double noise;           /* relative difference of one variant measured twice */
     bool has_noise;
     struct Journal *journal;
+    Entrants ready;         /* of the rounds, kept for pairs where memory holds them all */
     ParsedFiles parsed;     /* the model and its library, for all variants */
 } Exploration;
 
@@ -111,6 +119,7 @@ bool choose_measured(Exploration *exploration);
 /* measure.c */
 bool measure(Exploration *exploration);
 bool measure_pair(Exploration *exploration, Variant *a, Variant *b);
+void measure_end(Exploration *exploration); /* frees what measuring has compiled */
 
 /* journal.c: one JSON object a line; a torn last line is dropped. */
 typedef struct Journal Journal;

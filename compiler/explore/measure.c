@@ -1,95 +1,20 @@
 /* Timing variants side by side: rounds, in each a slot a variant in random order, so that what disturbs the machine disturbs all alike.
  * In: the chosen variants.  Out: the median of every slot; one variant takes part twice, which gives the noise floor; neighbours on the front
  * are measured again in pairs. Every slot is in the journal when the next begins. */
-#include "commands/inputs.h"
 #include "commands/peak.h"
-#include "emit_c/blob.h"
-#include "explore/explore.h"
+#include "explore/entrant.h"
 #include "gm_pool.h"
-#include "weights/weights.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 9, MOST_RUNS = 4000 };
-
-/* A variant ready to run. */
-typedef struct {
-    Variant *variant;
-    bool again;             /* the second entry of the variant that is measured twice */
-    Arena *arena;
-    Pipeline pipeline;
-    CompiledModel compiled;
-    unsigned char *image, *memory;
-    void *weights;
-    void **inputs, **outputs;
-    int done;               /* slots, of this run and earlier ones */
-} Entrant;
-
-/* --- preparing ---------------------------------------------------------------------------------------------------- */
-
-static bool prepare(Exploration *e, Entrant *entrant)
-{
-    const Sweep *sweep = e->sweep;
-    Arena *arena = entrant->arena = arena_new();
-    Diagnostics *diags = diagnostics_new(arena);
-    PipelineRequest request = {.model = variant_request(arena, e, entrant->variant), .target = sweep->target ? sweep->target : target_native(),
-                               .stop = backend_stage(sweep->backend)};
-    if (!pipeline_run(arena, &request, &entrant->pipeline, diags)) return false;
-    WeightValues *values = weights_random(arena, entrant->pipeline.module, 1);
-    unsigned char *payload = weights_pack(entrant->pipeline.plan, values, diags);
-    size_t size = 0;
-    entrant->image = payload ? blob_build(entrant->pipeline.plan, payload, NULL, 0, &size) : NULL;
-    free(payload);
-    if (!entrant->image || !compiled_load(arena, &entrant->pipeline, sweep->backend, &entrant->compiled, diags)) return false;
-    const gm_model *model = entrant->compiled.model;
-    entrant->weights = arena_alloc(arena, model->weights_bytes + 1);
-    entrant->memory = aligned_alloc(64, (model->arena_bytes + 127) / 64 * 64);
-    if (!entrant->memory || model->bind(entrant->weights, entrant->image, size) != GM_OK) return false;
-    memset(entrant->memory, 0, model->arena_bytes);
-    entrant->inputs = random_inputs(arena, entrant->pipeline.module, 1);
-    entrant->outputs = output_arrays(arena, entrant->pipeline.module);
-    return true;
-}
-
-static void release(Entrant *entrant)
-{
-    compiled_unload(&entrant->compiled);
-    free(entrant->image);
-    free(entrant->memory);
-    if (entrant->arena) arena_free(entrant->arena);
-    entrant->image = entrant->memory = NULL;
-    entrant->arena = NULL;
-}
-
-/* With the C back end: objects are compiled into the cache by several processes first. */
-static void fill_cache(Exploration *e, Entrant *list, int count)
-{
-    if (e->sweep->backend != BACKEND_C || e->sweep->jobs < 2) return;
-    fflush(NULL);
-    int running = 0;
-    for (int i = 0; i < count || running > 0;) {
-        if (i < count && running < e->sweep->jobs) {
-            pid_t child = fork();
-            if (child == 0) {
-                (void)prepare(e, &list[i]);
-                _exit(0);
-            }
-            if (child < 0) return;
-            running++;
-            i++;
-            continue;
-        }
-        if (wait(NULL) < 0 && errno != EINTR) return;
-        running--;
-    }
-}
+enum { ROUNDS = 9, FEWEST_RATIOS = 5, MOST_RUNS = 4000 };
 
 /* --- a slot ------------------------------------------------------------------------------------------------------- */
 
@@ -111,7 +36,7 @@ static double run_once(const Bench *bench, const Entrant *x)
 /* The median of the runs of one slot in milliseconds, after one that warms. */
 static double run_slot(const Bench *bench, const Entrant *x)
 {
-    static const int fewest = 3;
+    static const int fewest = 2;
     double *times = malloc(MOST_RUNS * sizeof *times), begin = now_ns();
     int count = 0;
     (void)run_once(bench, x);
@@ -219,15 +144,8 @@ static bool measure_group(Exploration *e, const Bench *bench, Entrant *list, int
     bool todo = false;
     for (int i = 0; i < count; i++) todo = todo || list[i].done < ROUNDS;
     if (!todo) return true;
-    fill_cache(e, list, count);
-    for (int i = 0; i < count; i++) {
-        if (prepare(e, &list[i])) continue;
-        list[i].variant->failure = "it could not be compiled or its memory not had";
-        release(&list[i]);
-    }
-    bool good = run_rounds(e, bench, list, count);
-    for (int i = 0; i < count; i++) release(&list[i]);
-    return good;
+    entrants_prepare(e, list, count);
+    return run_rounds(e, bench, list, count);
 }
 
 /* How far apart one variant comes out when it is measured twice. */
@@ -270,6 +188,8 @@ bool measure(Exploration *e)
     for (int at = 0; at < count && good;) {
         int group = group_size(list + at, count - at);
         good = measure_group(e, &bench, list + at, group);
+        if (group == count) e->ready = (Entrants){list, count}; /* room for all: pairs are taken from them */
+        else entrants_release(list + at, group);
         at += group;
     }
     gm_pool_free(bench.pool);
@@ -300,36 +220,64 @@ static void take_pair(Exploration *e, Pair *pair)
     }
 }
 
-/* One after the other, in turn first: the ratio of their slots, as often as there are rounds. */
-static bool run_pair(Exploration *e, const Bench *bench, Pair *pair)
+/* Measured as often as there are rounds, or until the first FEWEST_RATIOS all say the same by more than the noise. */
+static bool settled(const Exploration *e, const Pair *pair)
 {
-    Entrant both[2] = {{.variant = pair->a}, {.variant = pair->b}};
-    bool good = true;
-    if (prepare(e, &both[0]) && prepare(e, &both[1])) {
-        while (pair->ratios.count < ROUNDS && good) {
-            int first = pair->ratios.count % 2;
-            double ms[2];
-            ms[first] = run_slot(bench, &both[first]);
-            ms[1 - first] = run_slot(bench, &both[1 - first]);
-            list_push(e->arena, &pair->ratios, ms[0] / ms[1]);
-            good = journal_add(e->journal, json_pack("{s:s, s:s, s:s, s:f}", "what", "pair", "name", pair->a->name, "other", pair->b->name, "ratio", ms[0] / ms[1]), e->diags);
-        }
+    double least = 1e300, most = 0;
+    for (int i = 0; i < pair->ratios.count && i < FEWEST_RATIOS; i++) {
+        least = fmin(least, pair->ratios.data[i]);
+        most = fmax(most, pair->ratios.data[i]);
     }
-    release(&both[0]);
-    release(&both[1]);
+    if (pair->ratios.count < FEWEST_RATIOS) return false;
+    return pair->ratios.count >= ROUNDS || least > 1 + e->noise || most < 1 / (1 + e->noise);
+}
+
+/* One after the other, in turn first: the ratio of their slots. */
+static bool run_pair(Exploration *e, const Bench *bench, Pair *pair, const Entrant *a, const Entrant *b)
+{
+    const Entrant *both[2] = {a, b};
+    bool good = true;
+    while (good && !settled(e, pair)) {
+        int first = pair->ratios.count % 2;
+        double ms[2];
+        ms[first] = run_slot(bench, both[first]);
+        ms[1 - first] = run_slot(bench, both[1 - first]);
+        list_push(e->arena, &pair->ratios, ms[0] / ms[1]);
+        good = journal_add(e->journal, json_pack("{s:s, s:s, s:s, s:f}", "what", "pair", "name", pair->a->name, "other", pair->b->name, "ratio", ms[0] / ms[1]), e->diags);
+    }
     return good;
+}
+
+/* An entrant of the rounds, prepared now if all its slots came from the journal; or `own`, which the caller releases. */
+static Entrant *entrant_of(Exploration *e, Variant *variant, Entrant *own)
+{
+    Entrant *x = own;
+    *own = (Entrant){.variant = variant};
+    for (int i = 0; i < e->ready.count; i++)
+        if (e->ready.data[i].variant == variant && !e->ready.data[i].again) x = &e->ready.data[i];
+    if (!x->compiled.model && !variant->failure) entrants_prepare(e, x, 1);
+    return x->compiled.model ? x : NULL;
 }
 
 bool measure_pair(Exploration *e, Variant *a, Variant *b)
 {
     Pair *pair = find_pair(e, a, b);
     take_pair(e, pair);
-    if (pair->ratios.count >= ROUNDS) return true;
+    if (settled(e, pair)) return true;
     Bench bench = {.slot_ns = e->sweep->seconds * 1e9 / ROUNDS};
     int lock = lock_machine();
     bench.pool = e->sweep->threads > 1 ? gm_pool_new((int)e->sweep->threads) : NULL;
-    bool good = run_pair(e, &bench, pair);
+    Entrant own[2];
+    const Entrant *first = entrant_of(e, a, &own[0]), *second = entrant_of(e, b, &own[1]);
+    bool good = !first || !second || run_pair(e, &bench, pair, first, second);
+    entrants_release(own, 2);
     gm_pool_free(bench.pool);
     if (lock >= 0) close(lock);
     return good;
+}
+
+void measure_end(Exploration *e)
+{
+    entrants_release(e->ready.data, e->ready.count);
+    e->ready = (Entrants){0};
 }
