@@ -180,10 +180,11 @@ typedef struct {
     Place place;
 } Port;
 
-/* Why a pass left an equation as it is, for --emit=schedule. */
+/* What a pass did to an equation, or why it left it as it is, for --emit=schedule. */
 typedef struct {
     const char *text;
     const Equation *equation;
+    const Equation *reader; /* the note is about both of them; or NULL */
 } EquationNote;
 
 typedef struct Module {

@@ -45,7 +45,7 @@ static bool invert_axis(Module *module, const Expr *left, int64_t extent, Expr *
     return size == extent;
 }
 
-static bool invert(Module *module, const Equation *producer, const Expr *read, Substitution *map, int *count)
+bool read_indices(Module *module, const Equation *producer, const Expr *read, Substitution *map, int *count)
 {
     *count = 0;
     for (int axis = 0; axis < producer->rank; axis++)
@@ -90,7 +90,7 @@ static Expr *inline_node(Module *module, Expr *node, void *context)
     int count;
     inliner->failed = node->otherwise != NULL;
     for (int axis = 0; axis < node->count; axis++) inliner->failed = inliner->failed || expr_is_data_dependent(node->args[axis]);
-    inliner->failed = inliner->failed || !invert(module, producer, node, map, &count);
+    inliner->failed = inliner->failed || !read_indices(module, producer, node, map, &count);
     if (inliner->failed) return node;
     Expr *value = expr_substitute(module, producer->value, map, count);
     if (!node->integer) value = expr_real(module, value);

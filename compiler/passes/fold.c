@@ -83,36 +83,14 @@ static void add_scope(Expr *node, void *context)
 
 static Expr *hoist_part(Folder *folder, Expr *part)
 {
-    Module *module = folder->module;
-    Substitution map[MAX_RANK];
-    Expr *subscripts[MAX_RANK];
-    Index *free[MAX_RANK];
-    int64_t extents[MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < folder->scope.count; i++) {
-        Index *index = folder->scope.data[i];
-        if (!expr_uses(part, index)) continue;
-        if (rank == MAX_RANK) return NULL;
-        free[rank] = index_new(module, index->name, index->extent, index->origin);
-        map[rank] = (Substitution){index, expr_index(module, free[rank], index->origin)};
-        subscripts[rank] = expr_index(module, index, index->origin);
-        extents[rank++] = index->extent;
-    }
     int64_t bytes = element_type_size(TYPE_F32);
-    for (int i = 0; i < rank; i++) bytes *= extents[i];
+    for (int i = 0; i < folder->scope.count; i++)
+        if (expr_uses(part, folder->scope.data[i])) bytes *= folder->scope.data[i]->extent;
     Sources sources = sources_of(part);
     if (too_large(bytes, &sources)) return NULL;
-    Place place = part->place.source ? part->place : folder->equation->origin;
-    Tensor *tensor = tensor_new(module, TENSOR_LOCAL, tensor_name(module, folder->equation->result, "packed"), TYPE_F32, rank, extents, place);
-    Equation *equation = equation_new(module, tensor, place, folder->equation->frame);
-    module->equations.count--; /* placed before its reader, below */
-    equation->free_count = rank;
-    memcpy(equation->free, free, sizeof(Index *) * (size_t)rank);
-    for (int i = 0; i < rank; i++) equation->subscripts[i] = expr_index(module, free[i], free[i]->origin);
-    equation->value = guard_reads(module, expr_substitute(module, part, map, rank));
-    tensor->packed = equation->packed = true;
-    list_push(module->arena, &folder->made, equation);
-    return expr_read(module, tensor, rank, subscripts, NULL, place);
+    Part made = part_packed(folder->module, folder->equation, part, folder->scope.data, folder->scope.count);
+    if (made.read) list_push(folder->module->arena, &folder->made, made.equation);
+    return made.read;
 }
 
 /* Depends on some weight through some function, and on nothing that is computed at run time. */

@@ -229,8 +229,8 @@ static const char *fuse_one(Fuser *fuser, Equation *reader, Equation *producer)
 static void note(Fuser *fuser, const Equation *reader, const Equation *producer, const char *why)
 {
     Module *module = fuser->module;
-    const char *text = arena_printf(module->arena, "%s is not fused into %s: %s", producer->result->name, reader->result->name, why);
-    list_push(module->arena, &module->notes, ((EquationNote){text, producer}));
+    const char *text = arena_printf(module->arena, "not fused into %s: %s", reader->result->name, why);
+    list_push(module->arena, &module->notes, ((EquationNote){text, producer, reader}));
 }
 
 /* The latest producer first: what was computed last becomes the equation's reduction. */

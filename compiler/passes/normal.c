@@ -175,34 +175,14 @@ static ElementType reads_i64(const Expr *expr)
 static Expr *hoist(Hoister *hoister, Expr *node, bool guarded)
 {
     Module *module = hoister->module;
-    Substitution map[MAX_RANK];
-    Index *free[MAX_RANK];
-    Expr *subscripts[MAX_RANK];
-    int64_t extents[MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < hoister->outer_count; i++) {
-        Index *index = hoister->outer[i];
-        if (!expr_uses(node, index)) continue;
-        if (rank == MAX_RANK) bug("a reduction in %s depends on more than %d indices", hoister->equation->result->name, MAX_RANK);
-        free[rank] = index_new(module, index->name, index->extent, index->origin);
-        map[rank] = (Substitution){index, expr_index(module, free[rank], index->origin)};
-        subscripts[rank] = expr_index(module, index, index->origin);
-        extents[rank++] = index->extent;
-    }
+    const Equation *user = hoister->equation;
     ElementType type = !node->integer ? TYPE_F32 : node->reduction == REDUCE_ARGMAX ? TYPE_I32 : reads_i64(node->args[0]);
-    Tensor *tensor = tensor_new(module, TENSOR_LOCAL, tensor_name(module, hoister->equation->result, reduction_name(node->reduction)), type, rank,
-                                extents, node->place.source ? node->place : hoister->equation->origin);
-    Equation *equation = equation_new(module, tensor, tensor->origin, hoister->equation->frame);
-    module->equations.count--; /* placed before its reader, below */
-    equation->free_count = rank;
-    for (int i = 0; i < rank; i++) {
-        equation->free[i] = free[i];
-        equation->subscripts[i] = expr_index(module, free[i], free[i]->origin);
-    }
-    equation->value = expr_substitute(module, node, map, rank);
-    if (guarded) equation->value = guard_reads(module, equation->value);
-    list_push(module->arena, &hoister->made, equation);
-    return expr_read(module, tensor, rank, subscripts, NULL, node->place);
+    const char *name = tensor_name(module, user->result, reduction_name(node->reduction));
+    Part part = part_new(module, user, name, type, node, hoister->outer, hoister->outer_count);
+    if (!part.read) bug("a reduction in %s depends on more than %d indices", user->result->name, MAX_RANK);
+    if (guarded) part.equation->value = guard_reads(module, part.equation->value);
+    list_push(module->arena, &hoister->made, part.equation);
+    return part.read;
 }
 
 typedef struct {

@@ -11,6 +11,7 @@ void pass_split(Module *module, Diagnostics *diags);
 void pass_tables(Module *module, Diagnostics *diags);
 void pass_fold(Module *module, Diagnostics *diags);
 void pass_fuse(Module *module, Diagnostics *diags);
+void pass_absorb(Module *module, Diagnostics *diags);
 void pass_cleanup(Module *module, Diagnostics *diags);
 
 #endif

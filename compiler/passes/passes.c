@@ -16,6 +16,7 @@ const Pass pass_table[] = {
     {"tables",   "simplify once more, now that views are read through",                      pass_tables},
     {"fold",     "turn what depends on weights alone into packing",                          pass_fold},
     {"fuse",     "inline maps into their readers, attach epilogues to reductions",           pass_fuse},
+    {"absorb",   "move weight-only scales and shifts around products into their weights",     pass_absorb},
     {"cleanup",  "drop dead equations and tensors",                                          pass_cleanup},
 };
 const int pass_count = sizeof pass_table / sizeof *pass_table;

@@ -243,6 +243,43 @@ int64_t read_points(const Equation *equation, const Tensor *tensor)
     return free_points(equation) * search.factor;
 }
 
+/* --- parts -------------------------------------------------------------------------------------------------------- */
+Part part_new(Module *module, const Equation *user, const char *name, ElementType type, Expr *part, Index *const *scope, int scope_count)
+{
+    Substitution map[MAX_RANK];
+    Index *free[MAX_RANK];
+    Expr *subscripts[MAX_RANK];
+    int64_t extents[MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < scope_count; i++) {
+        Index *index = scope[i];
+        if (!expr_uses(part, index)) continue;
+        if (rank == MAX_RANK) return (Part){0};
+        free[rank] = index_new(module, index->name, index->extent, index->origin);
+        map[rank] = (Substitution){index, expr_index(module, free[rank], index->origin)};
+        subscripts[rank] = expr_index(module, index, index->origin);
+        extents[rank++] = index->extent;
+    }
+    Place place = part->place.source ? part->place : user->origin;
+    Tensor *tensor = tensor_new(module, TENSOR_LOCAL, name, type, rank, extents, place);
+    Equation *equation = equation_new(module, tensor, place, user->frame);
+    module->equations.count--;
+    equation->free_count = rank;
+    memcpy(equation->free, free, sizeof(Index *) * (size_t)rank);
+    for (int i = 0; i < rank; i++) equation->subscripts[i] = expr_index(module, free[i], free[i]->origin);
+    equation->value = expr_substitute(module, part, map, rank);
+    return (Part){expr_read(module, tensor, rank, subscripts, NULL, place), equation};
+}
+
+Part part_packed(Module *module, const Equation *user, Expr *part, Index *const *scope, int scope_count)
+{
+    Part made = part_new(module, user, tensor_name(module, user->result, "packed"), TYPE_F32, part, scope, scope_count);
+    if (!made.read) return made;
+    made.equation->value = guard_reads(module, made.equation->value);
+    made.equation->packed = made.equation->result->packed = true;
+    return made;
+}
+
 /* --- names and dead code ------------------------------------------------------------------------------------------ */
 const char *tensor_name(Module *module, const Tensor *of, const char *word)
 {

@@ -55,9 +55,23 @@ void draft_commit(const Draft *draft);
 /* Replaces every read of the producer's result by its value. False: some read can't be replaced (it has an otherwise, a
  * data-dependent subscript, or the producer's left side is no exact mixed radix). */
 bool draft_inline(Draft *draft, const Equation *producer);
+/* The producer's free indices in terms of the subscripts of a read of its result (MAX_RANK * 2 of them at most); false: no exact mixed radix. */
+bool read_indices(Module *module, const Equation *producer, const Expr *read, Substitution *map, int *count);
 /* Splits indices that are used through // and % so that addresses become linear, and simplifies. */
 void draft_split(Draft *draft);
 
+/* --- parts: an expr of an equation that gets a tensor of its own ----------------------------------------------------- */
+typedef struct {
+    Expr *read;         /* stands for the part in its equation; NULL: it depends on more than MAX_RANK indices */
+    Equation *equation; /* computes it; the caller places it before its reader */
+} Part;
+/* Over those of the indices in `scope` that the part uses, in that order. */
+Part part_new(Module *module, const Equation *user, const char *name, ElementType type, Expr *part, Index *const *scope, int scope_count);
+/* The same, computed when weights are packed. Reads that left the condition that made them safe are guarded. */
+Part part_packed(Module *module, const Equation *user, Expr *part, Index *const *scope, int scope_count);
+
+/* Reads through the views that `reader` reads, where that makes no address harder. */
+void read_through(Module *module, Links *links, Equation *reader);
 /* Removes equations whose results reach no output. */
 void remove_dead(Module *module);
 /* "NAME.WORD", unique in the module. */

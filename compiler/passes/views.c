@@ -88,7 +88,7 @@ static bool acceptable(const Draft *draft, const Equation *view, ViewKind kind, 
     return links->tensors[view->result->id].readers.count == 1 && free_points(reader) <= tensor_count(view->result);
 }
 
-static void read_through(Module *module, Links *links, Equation *reader)
+void read_through(Module *module, Links *links, Equation *reader)
 {
     Reads reads = {.arena = arena_new()};
     node_map_init(&reads.seen);

@@ -127,23 +127,36 @@ static int count_calls(const Step *step, int64_t *flat)
     return calls;
 }
 
-/* Those of the kernels' own equations: later calls repeat them. */
+typedef struct {
+    NodeMap shown; /* equations */
+    bool any;
+    Text *out;
+} Notes;
+
+static void print_note(Notes *notes, const Equation *equation, const Equation *reader, const char *text)
+{
+    bool known;
+    node_map_get(&notes->shown, equation, &known);
+    if (known && reader) node_map_get(&notes->shown, reader, &known);
+    if (!known) return;
+    text_printf(notes->out, "%s  %s: %s\n", notes->any ? "" : "\nnotes\n", equation->result->name, text);
+    notes->any = true;
+}
+
+/* Of passes and of scheduling, those of the kernels' own equations: later calls repeat them. */
 static void print_notes(const Plan *plan, Text *out)
 {
-    NodeMap shown;
-    node_map_init(&shown);
+    Notes notes = {.out = out};
+    node_map_init(&notes.shown);
     for (int i = 0; i < plan->kernels.count; i++)
         for (int j = 0; j < plan->kernels.data[i]->equations.count; j++)
-            node_map_put(&shown, plan->kernels.data[i]->equations.data[j], NULL);
-    bool any = false, known;
-    for (int i = 0; i < plan->notes.count; i++) {
-        const PlanNote *note = &plan->notes.data[i];
-        node_map_get(&shown, note->equation, &known);
-        if (!known) continue;
-        text_printf(out, "%s  %s: %s\n", any ? "" : "\nnotes\n", note->equation->result->name, note->text);
-        any = true;
+            node_map_put(&notes.shown, plan->kernels.data[i]->equations.data[j], NULL);
+    for (int i = 0; i < plan->module->notes.count; i++) {
+        const EquationNote *note = &plan->module->notes.data[i];
+        print_note(&notes, note->equation, note->reader, note->text);
     }
-    node_map_free(&shown);
+    for (int i = 0; i < plan->notes.count; i++) print_note(&notes, plan->notes.data[i].equation, NULL, plan->notes.data[i].text);
+    node_map_free(&notes.shown);
 }
 
 void plan_print(const Plan *plan, Text *out)
