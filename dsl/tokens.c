@@ -13,10 +13,8 @@ static const struct {
     const char *word;
     int kind;
 } keywords[] = {
-    {"import", GM_TOKEN_IMPORT}, {"model", GM_TOKEN_MODEL},   {"block", GM_TOKEN_BLOCK}, {"input", GM_TOKEN_INPUT},   {"output", GM_TOKEN_OUTPUT},
-    {"param", GM_TOKEN_PARAM},   {"const", GM_TOKEN_CONST},   {"return", GM_TOKEN_RETURN}, {"repeat", GM_TOKEN_REPEAT}, {"if", GM_TOKEN_IF},
-    {"else", GM_TOKEN_ELSE},     {"for", GM_TOKEN_FOR},       {"or", GM_TOKEN_OR},       {"bind", GM_TOKEN_BIND},     {"ignore", GM_TOKEN_IGNORE},
-    {"true", GM_TOKEN_TRUE},     {"false", GM_TOKEN_FALSE},   {"shared", GM_TOKEN_SHARED},
+#define KEYWORD(word, token, help) {word, GM_TOKEN_##token},
+#include "dsl/keywords.def"
 };
 enum { KEYWORD_COUNT = sizeof keywords / sizeof *keywords };
 

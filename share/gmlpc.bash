@@ -1,7 +1,7 @@
 # bash completion of gmlpc(1)
 _gmlpc() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="compile check info graph pack init export run verify bench explore fmt explain"
+    local commands="compile check info graph pack init export run verify bench explore fmt lsp explain"
     COMPREPLY=()
     case $previous in
     --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512 neon" -- "$current"); return ;;

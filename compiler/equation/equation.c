@@ -68,7 +68,10 @@ double function_evaluate(Function function, double a, double b, double c)
     bug("function_evaluate: no function %d (%g, %g, %g)", (int)function, a, b, c);
 }
 
-static const char *const reduction_names[] = {"sum", "mean", "max", "min", "prod", "argmax"};
+static const char *const reduction_names[] = {
+#define REDUCTION(enumerator, name, help) [enumerator] = name,
+#include "equation/reductions.def"
+};
 enum { REDUCTION_COUNT = sizeof reduction_names / sizeof *reduction_names };
 
 const char *reduction_name(Reduction reduction)

@@ -60,7 +60,10 @@ bool function_find(const char *name, Function *function); /* by the name written
 /* The meaning of a function in double. b and c are ignored where the arity is smaller. */
 double function_evaluate(Function function, double a, double b, double c);
 
-typedef enum { REDUCE_SUM, REDUCE_MEAN, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ARGMAX } Reduction;
+typedef enum { /* one row each in reductions.def */
+#define REDUCTION(enumerator, name, help) enumerator,
+#include "equation/reductions.def"
+} Reduction;
 const char *reduction_name(Reduction reduction);
 bool reduction_find(const char *name, Reduction *reduction);
 /* argmax[i](v): exactly one index; the smallest i with the largest value, i32. */

@@ -29,6 +29,13 @@ void frame_values(Call *call)
     }
 }
 
+static Value observed(const Call *call, const Block *block, const Frame *frame, Place place, Value result)
+{
+    const ModelObserver *observer = call->expander->observer;
+    if (observer) observer->called(observer->context, block->ast, frame, place, &result);
+    return result;
+}
+
 /* --- element functions --------------------------------------------------------------------------------------------------------- */
 
 static Value element_result(Call *callee, Place place)
@@ -250,6 +257,8 @@ Value call_block(Call *call, EquationContext *equation, const AstExpr *expr, con
     bool right;
     Call *callee = callee_new(call, expr, callable, slots, &right);
     if (!right) return value_poison();
-    if (inside || block_purity(expander, block) == PURITY_YES) return call_element(call, equation, callee, slots, expr->place);
-    return expand_block(call, callee, expr, slots, through_argument);
+    if (inside || block_purity(expander, block) == PURITY_YES)
+        return observed(call, block, NULL, expr->place, call_element(call, equation, callee, slots, expr->place));
+    Value result = expand_block(call, callee, expr, slots, through_argument);
+    return observed(call, block, callee->frame, expr->place, result);
 }

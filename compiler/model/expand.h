@@ -151,6 +151,7 @@ typedef struct {
 typedef struct Expander {
     Arena *arena;
     Diagnostics *diags;
+    const ModelObserver *observer; /* or NULL */
     Module *module;
     Map parameters;   /* full path → ParameterInfo */
     Map tensor_names; /* used names → int * (the last suffix) */
@@ -165,6 +166,8 @@ typedef struct Expander {
 
 Binding *names_find(Call *call, const char *name); /* of this call, or NULL */
 Binding *names_bind(Call *call, const char *name, Value value, Place place);
+/* Tells the observer, if there is one and the value is any. */
+void observe_bound(const Call *call, const char *name, const Value *value, Place place, bool index);
 Block *names_block(Expander *expander, FileScope *file, const char *name, Place place);
 FileConstant *names_constant(Expander *expander, FileScope *file, const char *name);
 /* The value of a name, evaluated file constants included. False: unknown, nothing reported. */
@@ -330,12 +333,8 @@ Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *te
 const Origin *origin_of_names(Call *call, const AstExpr *expr);
 /* The axes of a result in the words of the caller. */
 const Origin **origin_outward(Arena *arena, const Origin **axes, int rank, int depth);
-/* ", from x[N, C] at 4:20", "" when unknown. `near`: the source whose file name is left out. */
-const char *origin_story(Arena *arena, const Origin *origin, const Source *near);
 const char *origin_place(Arena *arena, Place place, const Source *near); /* "4:20", "std/dense.gm:4:20" */
-const char *expr_text(Arena *arena, const AstExpr *expr);
 const char *shape_text(Arena *arena, const AstShape *shape);
-const char *extents_text(Arena *arena, const Tensor *tensor); /* "[196, 768]" */
 
 bool expand_model(Expander *expander, Block *model);
 

@@ -94,7 +94,13 @@ bool extents_solve(EquationContext *equation)
 {
     bool right = true;
     for (int k = 0; k < equation->variables.count; k++)
-        if (!equation->variables.data[k]->solved) right = solve(equation, equation->variables.data[k]) && right;
+        if (!equation->variables.data[k]->solved) {
+            const IndexVariable *variable = equation->variables.data[k];
+            right = solve(equation, equation->variables.data[k]) && right;
+            Value extent = value_int(variable->index->extent);
+            extent.origin = variable->origin;
+            if (variable->name[0] != '_') observe_bound(equation->call, variable->name, &extent, variable->place, true);
+        }
     for (int k = 0; k < equation->bounds.count; k++) {
         const BoundInfo *bound = &equation->bounds.data[k];
         if (bound->used) continue;

@@ -14,6 +14,7 @@ typedef struct {
     Expander *expander;
     Model *model;
     ParsedFiles *parsed;
+    const ModelRequest *request;
     Map files; /* identity of a file → FileScope */
     LIST(FileScope *) scopes;
     bool failed;
@@ -185,22 +186,30 @@ static void error_import(Loader *loader, const AstDeclaration *declaration, cons
     if (nearest) diag_help(diag, "the library has \"%s\"", nearest);
 }
 
+/* The unsaved text of a file, or what it holds. */
+static bool read_source(Loader *loader, const char *path, FileText *file, const char **error)
+{
+    const ModelRequest *request = loader->request;
+    char *text;
+    file->text = request->unsaved ? request->unsaved(request->unsaved_context, file->identity, &file->size) : NULL;
+    if (file->text) return true;
+    if (!file_read(loader->parsed->arena, path, &text, &file->size, error)) return false;
+    file->text = text;
+    return true;
+}
+
 /* Beside the importing file, then in the library. */
 static FileScope *load_import(Loader *loader, const AstDeclaration *declaration, const char *directory, bool embedded)
 {
     const char *error = "no such file", *name = declaration->import;
     Arena *arena = loader->parsed->arena;
     if (!embedded) {
-        char *text;
         const char *path = name[0] == '/' ? name : arena_printf(arena, "%s%s", directory, name);
         FileText file = {.path = path, .identity = file_identity(arena, path), .directory = directory_of(arena, path)};
         FileScope *known = map_get(&loader->files, file.identity);
         if (known) return known;
         if (map_get(&loader->parsed->files, file.identity)) return load_file(loader, &file);
-        if (file_read(arena, path, &text, &file.size, &error)) {
-            file.text = text;
-            return load_file(loader, &file);
-        }
+        if (read_source(loader, path, &file, &error)) return load_file(loader, &file);
     }
     FileText file = {.directory = "", .embedded = true};
     file.text = library_find(name, &file.size);
@@ -247,7 +256,9 @@ static FileScope *load_file(Loader *loader, const FileText *text)
             return scope;
         }
         FileScope *imported = load_import(loader, declaration, text->directory, text->embedded);
-        if (imported) list_push(loader->arena, &scope->imports, imported);
+        if (!imported) continue;
+        list_push(loader->arena, &scope->imports, imported);
+        list_push(loader->arena, &loader->model->imports, (ModelImport){declaration, file, imported->ast});
     }
     return scope;
 }
@@ -256,7 +267,6 @@ static FileScope *load_main(Loader *loader, const ModelRequest *request)
 {
     Arena *arena = loader->parsed->arena;
     const char *path = request->path, *error, *real = strcmp(path, "-") ? path : "/dev/stdin";
-    char *text;
     FileText file = {.path = path, .directory = directory_of(arena, path)};
     if (request->text) {
         file.identity = file_identity(arena, path);
@@ -266,10 +276,7 @@ static FileScope *load_main(Loader *loader, const ModelRequest *request)
     }
     file.identity = file_identity(arena, real);
     if (map_get(&loader->parsed->files, file.identity)) return load_file(loader, &file);
-    if (file_read(arena, real, &text, &file.size, &error)) {
-        file.text = text;
-        return load_file(loader, &file);
-    }
+    if (read_source(loader, real, &file, &error)) return load_file(loader, &file);
     if (!strcmp(path, "-")) {
         Text input = text_new(arena);
         char piece[4096];
@@ -407,9 +414,9 @@ Model *model_load(Arena *arena, const ModelRequest *request, Diagnostics *diags)
 {
     char bottom;
     Model *model = arena_new_object(arena, Model);
-    Expander expander = {.arena = arena, .diags = diags, .stack = &bottom};
+    Expander expander = {.arena = arena, .diags = diags, .observer = request->observer, .stack = &bottom};
     ParsedFiles own = {.arena = arena};
-    Loader loader = {.arena = arena, .diags = diags, .expander = &expander, .model = model, .parsed = request->parsed ? request->parsed : &own};
+    Loader loader = {.arena = arena, .diags = diags, .expander = &expander, .model = model, .request = request, .parsed = request->parsed ? request->parsed : &own};
     int errors = diags->error_count;
     FileScope *scope = load_main(&loader, request);
     if (!scope || loader.failed) return model;

@@ -2,6 +2,7 @@
 #include "model/expand.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 Origin *origin_new(Call *call, OriginKind kind, const char *size, const char *text, const AstExpr *expr, Place place, const Origin *from)
 {
@@ -40,7 +41,8 @@ const char *origin_place(Arena *arena, Place place, const Source *near)
     if (!place.source) return NULL;
     int line, column;
     source_position(place.source, place.begin, &line, &column);
-    return place.source == near ? arena_printf(arena, "%d:%d", line, column)
+    bool same = place.source == near || (near && !strcmp(place.source->name, near->name)); /* another reading of the same file */
+    return same ? arena_printf(arena, "%d:%d", line, column)
                                 : arena_printf(arena, "%s:%d:%d", place.source->name, line, column);
 }
 

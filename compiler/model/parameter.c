@@ -43,19 +43,18 @@ const char *path_resolve(Call *call, const AstPath *path)
 
 static const struct {
     const char *name;
-    int least, most;
+    int arguments;
 } initialisers[] = {
-    {"zeros", 0, 0},        {"ones", 0, 0},    {"constant", 1, 1}, {"normal", 2, 2},
-    {"trunc_normal", 1, 1}, {"uniform", 2, 2}, {"xavier", 0, 0},   {"kaiming", 0, 0},
-    {"measured", 1, 1},
+#define INITIALISER(name, arguments, synopsis, help) {name, arguments},
+#include "model/initialisers.def"
 };
 enum { INITIALISER_COUNT = sizeof initialisers / sizeof *initialisers };
 
-static bool initialiser_arguments(Call *call, const AstInitial *ast, Initialiser *initial, int least, int most)
+static bool initialiser_arguments(Call *call, const AstInitial *ast, Initialiser *initial, int wanted)
 {
     Diagnostics *diags = call->expander->diags;
-    if (ast->arguments.count < least || ast->arguments.count > most) {
-        diag_error(diags, GM085, ast->place, "%s takes %d number%s, not %d", ast->name, most, most == 1 ? "" : "s", ast->arguments.count);
+    if (ast->arguments.count != wanted) {
+        diag_error(diags, GM085, ast->place, "%s takes %d number%s, not %d", ast->name, wanted, wanted == 1 ? "" : "s", ast->arguments.count);
         return false;
     }
     for (int k = 0; k < ast->arguments.count; k++) {
@@ -78,7 +77,7 @@ static bool read_initialiser(Call *call, const AstInitial *ast, Initialiser *ini
         names[k] = initialisers[k].name;
         if (strcmp(ast->name, names[k])) continue;
         initial->name = names[k];
-        return initialiser_arguments(call, ast, initial, initialisers[k].least, initialisers[k].most);
+        return initialiser_arguments(call, ast, initial, initialisers[k].arguments);
     }
     Diagnostic *diag = diag_error(call->expander->diags, GM084, ast->place, "there is no initialiser %s", ast->name);
     const char *nearest = nearest_name(ast->name, names, INITIALISER_COUNT);

@@ -18,7 +18,23 @@ Binding *names_bind(Call *call, const char *name, Value value, Place place)
         map_put(call->expander->arena, &call->names, name, binding);
     }
     *binding = (Binding){.name = name, .value = value, .place = place};
+    observe_bound(call, name, &value, place, false);
     return binding;
+}
+
+void observe_bound(const Call *call, const char *name, const Value *value, Place place, bool index)
+{
+    const ModelObserver *observer = call->expander->observer;
+    if (!observer || value->kind == VALUE_POISON) return;
+    BoundName bound = {.block = call->block->ast, .frame = call->frame, .name = name, .place = place, .index = index, .value = value};
+    observer->bound(observer->context, &bound);
+}
+
+static void observe_constant(const Expander *expander, const FileConstant *constant)
+{
+    const ModelObserver *observer = expander->observer;
+    if (!observer || constant->value.kind == VALUE_POISON) return;
+    observer->bound(observer->context, &(BoundName){.name = constant->ast->name, .place = constant->ast->place, .value = &constant->value});
 }
 
 /* --- of files ------------------------------------------------------------------------------------------------------- */
@@ -103,6 +119,7 @@ static Value constant_value(Call *call, FileConstant *constant, Place place)
     }
     constant->evaluating = false;
     constant->done = true;
+    observe_constant(expander, constant);
     return constant->value;
 }
 

@@ -96,6 +96,11 @@ const char *value_kind_name(const Value *value); /* "a number", "a tensor" */
 void value_print(const Value *value, Text *out); /* 256, 1e-05, true, [2, 2], attention(HEADS = 8), x[196, 256] */
 void number_print(Number number, Text *out);
 
+/* ", from x[N, C] at 4:20", "" when unknown. `near`: the source whose file name is left out. */
+const char *origin_story(Arena *arena, const Origin *origin, const Source *near);
+const char *expr_text(Arena *arena, const AstExpr *expr);
+const char *extents_text(Arena *arena, const Tensor *tensor); /* "[196, 768]" */
+
 /* Compile-time arithmetic. On failure returns false and *error says why ("division by zero"). */
 bool value_binary(AstOperator op, const Value *a, const Value *b, Value *result, const char **error);
 bool value_unary(AstOperator op, const Value *a, Value *result, const char **error);
