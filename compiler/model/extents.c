@@ -2,6 +2,9 @@
  * In: occurrences noted while the equation was read. Out: Index.extent, or the error that shows both sides. */
 #include "model/expand.h"
 
+#include "equation/index.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 static int64_t occurrence_extent(const Occurrence *occurrence)
@@ -65,14 +68,72 @@ static bool error_two_sizes(EquationContext *equation, const IndexVariable *vari
     return false;
 }
 
-static bool error_unbounded(EquationContext *equation, const IndexVariable *variable)
+/* Does every read stay inside when the index runs so far? Reads with an `or` always do. *used: the index matters to some. */
+static bool stays_inside(const EquationContext *equation, IndexVariable *variable, int64_t extent, bool *used)
+{
+    int64_t low, high;
+    variable->index->extent = extent;
+    for (int k = 0; k < equation->reads.count; k++) {
+        const ReadCheck *check = equation->reads.data[k];
+        if (check->outer || check->read->otherwise) continue;
+        for (int axis = 0; axis < check->read->count; axis++) {
+            const Expr *subscript = check->read->args[axis];
+            if (!expr_uses(subscript, variable->index) || expr_is_data_dependent(subscript)) continue;
+            *used = true;
+            if (!index_range(subscript, &low, &high) || low < 0 || high >= check->source.tensor->extents[axis]) return false;
+        }
+    }
+    return true;
+}
+
+/* "(N + 1) // 2" for x[2 * i] of x[N]: where the subscript that ends first has no other index and its axis a name. */
+static const char *bound_text(const EquationContext *equation, const IndexVariable *variable, int64_t extent)
+{
+    Arena *arena = equation->call->expander->arena;
+    for (int k = 0; k < equation->reads.count; k++) {
+        const ReadCheck *check = equation->reads.data[k];
+        for (int axis = 0; axis < check->read->count && !check->outer && !check->read->otherwise; axis++) {
+            const Origin *origin = check->source.axes ? check->source.axes[axis] : NULL;
+            Linear linear;
+            if (!origin || !origin->size || !index_linear(check->read->args[axis], &linear)) continue;
+            if (linear.count != 1 || linear.indices[0] != variable->index || linear.coefficients[0] < 1) continue;
+            int64_t step = linear.coefficients[0], more = step - 1 - linear.constant;
+            if ((check->source.tensor->extents[axis] + more) / step != extent) continue;
+            if (!names_find(equation->call, origin->size)) continue;
+            const char *size = more ? arena_printf(arena, "%s %c %lld", origin->size, more < 0 ? '-' : '+', llabs((long long)more)) : origin->size;
+            return step == 1 ? size : arena_printf(arena, more ? "(%s) // %lld" : "%s // %lld", size, (long long)step);
+        }
+    }
+    return arena_printf(arena, "%lld", (long long)extent);
+}
+
+/* The most that the index may run so that every read stays inside; "…" where that does not follow from the reads. */
+static const char *bound_wanted(const EquationContext *equation, IndexVariable *variable)
+{
+    for (int k = 0; k < equation->variables.count; k++) {
+        const IndexVariable *other = equation->variables.data[k];
+        if (other != variable && !other->bounded && !other->alone.count) return "…";
+    }
+    int64_t most = 1, beyond = MAX_ELEMENTS;
+    bool used = false;
+    if (!stays_inside(equation, variable, 1, &used) || !used || stays_inside(equation, variable, beyond, &used)) return "…";
+    while (beyond - most > 1) {
+        int64_t middle = most + (beyond - most) / 2;
+        if (stays_inside(equation, variable, middle, &used)) most = middle;
+        else beyond = middle;
+    }
+    return bound_text(equation, variable, most);
+}
+
+static bool error_unbounded(EquationContext *equation, IndexVariable *variable)
 {
     Diagnostic *diag = diag_error(equation->call->expander->diags, GM060, variable->place,
                                   variable->used ? "nothing says how far index %s runs"
                                                  : "index %s is not used on the right side, so nothing says how far it runs",
                                   variable->name);
     if (variable->used) diag_caret(diag, "it stands alone on no axis");
-    diag_help(diag, "say it after the equation: for %s < …", variable->name);
+    diag_help(diag, "say it after the equation: for %s < %s", variable->name, bound_wanted(equation, variable));
+    variable->index->extent = 1;
     return false;
 }
 
@@ -90,16 +151,23 @@ static bool solve(EquationContext *equation, IndexVariable *variable)
     return true;
 }
 
+static bool solve_and_tell(EquationContext *equation, IndexVariable *variable)
+{
+    bool right = solve(equation, variable);
+    Value extent = value_int(variable->index->extent);
+    extent.origin = variable->origin;
+    if (right && variable->name[0] != '_') observe_bound(equation->call, variable->name, &extent, variable->place, true);
+    return right;
+}
+
 bool extents_solve(EquationContext *equation)
 {
     bool right = true;
-    for (int k = 0; k < equation->variables.count; k++)
-        if (!equation->variables.data[k]->solved) {
-            const IndexVariable *variable = equation->variables.data[k];
-            right = solve(equation, equation->variables.data[k]) && right;
-            Value extent = value_int(variable->index->extent);
-            extent.origin = variable->origin;
-            if (variable->name[0] != '_') observe_bound(equation->call, variable->name, &extent, variable->place, true);
+    for (int known = 1; known >= 0; known--) /* first those that are: what is proposed for the others follows from them */
+        for (int k = 0; k < equation->variables.count; k++) {
+            IndexVariable *variable = equation->variables.data[k];
+            bool now = !known || variable->bounded || variable->alone.count;
+            if (now && !variable->solved) right = solve_and_tell(equation, variable) && right;
         }
     for (int k = 0; k < equation->bounds.count; k++) {
         const BoundInfo *bound = &equation->bounds.data[k];
