@@ -18,7 +18,7 @@ typedef struct {
     int reductions;
 } Verifier;
 
-static void fault(const Verifier *verifier, const char *format, ...)
+static _Noreturn void fault(const Verifier *verifier, const char *format, ...)
 {
     Text text = text_new(verifier->module->arena);
     va_list arguments;
