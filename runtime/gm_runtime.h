@@ -67,6 +67,28 @@ typedef struct {
 } gm_model;
 #endif
 
+#ifndef GM_PROFILE
+#define GM_PROFILE
+/* How a profiled run takes times: it reads the host's clock and writes what it says, nothing else. stamps[0] is the reading when the run begins,
+ * stamps[1 + i] that when kernel call i is done: a call's time is the difference, and all of them add up to the run. */
+typedef struct {
+    uint64_t (*clock)(void *context); /* any unit; it only goes forward */
+    void *context;
+    uint64_t *stamps;                 /* call_count * turns + 1 of them */
+} gm_profile;
+/* One kernel call. */
+typedef struct {
+    const char *block, *kernel; /* "blocks.0.mlp": where in the model; which function computes it */
+    int64_t macs, flops;        /* multiply-adds; all operations, a multiply-add counted as two */
+} gm_call;
+typedef struct {
+    int call_count, turns;      /* a run makes all calls in order, `turns` times over (parts of a batch; else 1) */
+    const gm_call *calls;
+    int (*run)(const void *weights, void *arena, const gm_executor *executor, const gm_profile *profile, const void *const *inputs,
+               void *const *outputs); /* executor NULL: on one thread */
+} gm_profiled;
+#endif
+
 /* What a code of bind or selftest means, in a few words ("the weights are damaged (checksum)"); never NULL. A code above 0, from run, says
  * that an input was out of range. */
 const char *gm_status_text(int status);

@@ -2,6 +2,7 @@
 #include "commands/benchmark.h"
 #include "commands/commands.h"
 #include "commands/options.h"
+#include "commands/profile.h"
 #include "commands/report.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ typedef struct {
     WeightRequest weights;
     double seconds;
     long threads;
-    bool json;
+    bool json, profile;
 } BenchOptions;
 
 static void print_timing(const char *model, const BenchOptions *o, const Timing *t)
@@ -34,6 +35,34 @@ static void print_timing(const char *model, const BenchOptions *o, const Timing 
     printf("  arena %lld bytes, weights %lld bytes\n", (long long)t->arena_bytes, (long long)t->weight_bytes);
 }
 
+/* Two measurements where the price of --reproducible is asked for. False after a diagnostic. */
+static bool bench(Arena *arena, const BenchOptions *o, PipelineRequest *request, const char *name, Diagnostics *diags)
+{
+    Timing timing, plain;
+    double seconds = o->model.reproducible ? o->seconds / 2 : o->seconds;
+    if (o->model.reproducible && !benchmark(arena, request, &o->weights, seconds, o->threads, &plain, diags)) return false;
+    request->plan.reproducible = o->model.reproducible;
+    if (!benchmark(arena, request, &o->weights, seconds, o->threads, &timing, diags)) return false;
+    print_timing(name, o, &timing);
+    if (o->model.reproducible && !o->json)
+        printf("  reproducible: %+.1f %% of time beside the model without it (median %.4g ms, fastest %.4g)\n", 100 * (timing.median / plain.median - 1),
+               plain.median, plain.fastest);
+    return true;
+}
+
+static bool profile(Arena *arena, const BenchOptions *o, PipelineRequest *request, Diagnostics *diags)
+{
+    Profile found;
+    Text text = text_new(arena);
+    request->emit.profile = true;
+    request->plan.reproducible = o->model.reproducible;
+    if (!profile_measure(arena, request, &o->weights, o->seconds, o->threads, &found, diags)) return false;
+    if (o->json) profile_json(&found, o->threads, &text);
+    else profile_text(&found, o->threads, &text);
+    fputs(text_string(&text), stdout);
+    return true;
+}
+
 int command_bench(int argc, char **argv)
 {
     Arena *arena = arena_new();
@@ -49,6 +78,7 @@ int command_bench(int argc, char **argv)
         {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
         {"seconds", 0, OPTION_REAL, &o.seconds, "S", "how long to measure (default 3)"},
         {"threads", 0, OPTION_INT, &o.threads, "N", "threads to run on (default 1)"},
+        {"profile", 0, OPTION_FLAG, &o.profile, NULL, "the time of every block and kernel"},
         {"json", 0, OPTION_FLAG, &o.json, NULL, "as data"},
     };
     int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION…]", "Measures a compiled model: median, spread, GFLOP/s, percent of this machine's peak.", rows,
@@ -62,16 +92,9 @@ int command_bench(int argc, char **argv)
         bool found = backend_find(o.model.backend, &backend, diags);
         PipelineRequest request = {.target = o.model.target, .stop = backend_stage(backend)};
         request.model = model_request(arena, &o.model, files.data[0]);
-        Timing timing, plain;
-        bool done = found && (!o.model.reproducible || benchmark(arena, &request, &o.weights, o.seconds / 2, o.threads, &plain, diags));
-        request.plan.reproducible = o.model.reproducible;
-        double seconds = o.model.reproducible ? o.seconds / 2 : o.seconds;
-        done = done && benchmark(arena, &request, &o.weights, seconds, o.threads, &timing, diags);
+        if (found && o.profile) profile(arena, &o, &request, diags);
+        else if (found) bench(arena, &o, &request, o.model.model ? o.model.model : files.data[0], diags);
         code = report(diags);
-        if (done) print_timing(o.model.model ? o.model.model : files.data[0], &o, &timing);
-        if (done && o.model.reproducible && !o.json)
-            printf("  reproducible: %+.1f %% of time beside the model without it (median %.4g ms, fastest %.4g)\n",
-                   100 * (timing.median / plain.median - 1), plain.median, plain.fastest);
     }
     arena_free(arena);
     return code;

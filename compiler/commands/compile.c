@@ -110,6 +110,7 @@ int command_compile(int argc, char **argv)
 {
     Arena *arena = arena_new();
     CompileOptions o = {.model = {.batch = 1}};
+    PipelineRequest request = {0};
     Words files = {0};
     const Option rows[] = {
         {"output", 'o', OPTION_TEXT, &o.output, "FILE.c", "the C file; its header and weights go beside it"},
@@ -120,11 +121,12 @@ int command_compile(int argc, char **argv)
         {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c, llvm"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
         BIND_OPTIONS(o.weights),
+        {"profile", 0, OPTION_FLAG, &request.emit.profile, NULL, "with a run that takes the time of every kernel call by a clock of the host's"},
         {"weights-mode", 0, OPTION_TEXT, &o.weights_mode, "MODE", "file (default), incbin or inline"},
     };
     int code = options_parse(arena, argc, argv, "MODEL.gm -o MODEL.c [OPTION…]", "Compiles a model to one C file and its header.", rows,
                              sizeof rows / sizeof rows[0], &files);
-    PipelineRequest request = {.target = o.model.target};
+    request.target = o.model.target;
     if (code < 0 && files.count != 1) code = wrong_call("compile", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && !o.output && !o.emit) code = wrong_call("compile", "where to? (-o MODEL.c is missing)");
     if (code < 0 && !find_weights_mode(o.weights_mode, &request.emit.weights_mode))

@@ -56,12 +56,14 @@ bool compiled_load(Arena *arena, const Pipeline *pipeline, Backend backend, Comp
     if (backend == BACKEND_LLVM) {
         compiled->llvm = llvm_compile(pipeline->loops, diags);
         compiled->model = compiled->llvm ? llvm_table(compiled->llvm) : NULL;
+        compiled->profiled = compiled->llvm ? llvm_profiled(compiled->llvm) : NULL;
         return compiled->llvm != NULL;
     }
 #endif
     (void)backend;
     bool loaded = library_load(arena, pipeline, &compiled->library, diags);
     compiled->model = compiled->library.model;
+    compiled->profiled = compiled->library.profiled;
     return loaded;
 }
 

@@ -15,6 +15,7 @@ Backend backend_of(Stage stage);
 
 typedef struct {
     const gm_model *model;
+    const gm_profiled *profiled; /* NULL: C without PipelineRequest.emit.profile */
     LoadedLibrary library;  /* BACKEND_C */
     struct LlvmModel *llvm; /* BACKEND_LLVM */
 } CompiledModel;

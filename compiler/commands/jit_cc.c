@@ -222,14 +222,16 @@ static bool load(const Job *job, LoadedLibrary *compiled)
     if (stat(job->library, &about) != 0 || about.st_uid != geteuid()) return false;
     void *handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return false;
-    void *symbol = dlsym(handle, arena_printf(job->arena, "%s_model", job->prefix));
+    void *symbol = dlsym(handle, arena_printf(job->arena, "%s_model", job->prefix)), *times = dlsym(handle, arena_printf(job->arena, "%s_profiled", job->prefix));
     if (!symbol) {
         dlclose(handle);
         return false;
     }
     const gm_model *(*table)(void);
+    const gm_profiled *(*profiled)(void);
     memcpy(&table, &symbol, sizeof table); /* a data pointer that POSIX promises to be a function's */
-    *compiled = (LoadedLibrary){.model = table(), .handle = handle, .library = job->library};
+    memcpy(&profiled, &times, sizeof profiled);
+    *compiled = (LoadedLibrary){.model = table(), .profiled = times ? profiled() : NULL, .handle = handle, .library = job->library};
     return true;
 }
 

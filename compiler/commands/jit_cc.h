@@ -8,6 +8,7 @@
 
 typedef struct {
     const gm_model *model;
+    const gm_profiled *profiled; /* NULL: the C file has no run that takes times */
     void *handle;          /* of dlopen */
     const char *library;   /* path of the shared object */
 } LoadedLibrary;

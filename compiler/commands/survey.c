@@ -21,7 +21,7 @@ const Frame *frame_call(const Frame *frame)
     return frame;
 }
 
-static const Frame *frame_at_depth(const Frame *frame, long depth)
+const Frame *frame_at_depth(const Frame *frame, long depth)
 {
     const Frame *call = frame_call(frame);
     int deep = 0;
@@ -94,8 +94,7 @@ static void survey_rows(Survey *survey, const Module *module)
 }
 
 /* --- turns of a repeat -------------------------------------------------------------------------------------------- */
-/* The same path but for its numbers. */
-static bool alike_paths(const char *a, const char *b)
+bool alike_paths(const char *a, const char *b)
 {
     while (*a && *b) {
         if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {

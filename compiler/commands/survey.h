@@ -20,6 +20,9 @@ typedef LIST(Row) Rows;
 Rows survey_module(Arena *arena, long depth, const Module *module);
 /* The call that a frame stands in. Turns of a repeat, and calls that add no level to paths (@ .), are none themselves. */
 const Frame *frame_call(const Frame *frame);
+/* The call around a frame that is `depth` calls deep, or the frame's own where that is less. */
+const Frame *frame_at_depth(const Frame *frame, long depth);
+bool alike_paths(const char *a, const char *b); /* the same but for their numbers */
 /* "blocks.0.mlp", "blocks.29.mlp" → "blocks[0..29].mlp". */
 const char *path_range(Arena *arena, const char *first, const char *last);
 /* "blocks[0..29].mlp", and with " x30" behind it. */

@@ -84,8 +84,11 @@ static void reserve_api(Emitter *emitter)
                                         "read64",   "round",   "hash",      "cpuid",     "runs",       "check",       "elements",   "tensor_bytes",
                                         "fill",     "error",   "take",      "inputs",    "outputs",    "blob_words",  "table_bind", "table_run",
                                         "table_run_on",        "table_selftest",         "table_form", "table_choose_form"};
+    static const char *const profile_words[] = {"run_profiled", "table_run_profiled", "profiled", "calls", "stamp"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         names_take(emitter->arena, &emitter->names, arena_printf(emitter->arena, "%s_%s", emitter->prefix, words[i]));
+    for (size_t i = 0; emitter->options->profile && i < sizeof profile_words / sizeof profile_words[0]; i++)
+        names_take(emitter->arena, &emitter->names, arena_printf(emitter->arena, "%s_%s", emitter->prefix, profile_words[i]));
 }
 
 static void emitter_start(Emitter *emitter, const LoopProgram *program, const EmitOptions *options, Arena *arena)
@@ -240,4 +243,5 @@ void emit_c(const LoopProgram *program, const EmitOptions *options, Text *source
     print_c_bind(&emitter, &writer);
     print_c_selftest(&emitter, &writer);
     print_c_model_table(&emitter, &writer);
+    if (options->profile) print_c_profiled(&emitter, &writer);
 }

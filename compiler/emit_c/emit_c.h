@@ -14,6 +14,7 @@ typedef struct {
     const char *incbin_path;   /* INCBIN: as written into the file */
     const unsigned char *blob; /* INLINE: the whole .gmw image */
     size_t blob_size;
+    bool profile;              /* also run_profiled, which takes the time of every kernel call */
 } EmitOptions;
 /* What the arguments of run are called: inputs, then outputs. A name that C or C++ has, or that is taken, gets a trailing _. */
 const char *const *emit_c_port_names(Arena *arena, const Module *module);

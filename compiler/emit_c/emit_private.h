@@ -6,7 +6,7 @@
 #include "emit_c/emit_c.h"
 #include "emit_c/writer.h"
 
-extern const char shared_executor_text[], shared_status_text[], shared_model_text[];
+extern const char shared_executor_text[], shared_status_text[], shared_model_text[], shared_profile_text[];
 
 /* Small scalar functions, printed only where used (helpers.c has their text). */
 typedef enum {
@@ -94,6 +94,7 @@ void print_c_run(const Emitter *emitter, Writer *writer);
 void print_c_forms_table(const Emitter *emitter, Writer *writer);
 void print_c_bind(const Emitter *emitter, Writer *writer);
 void print_c_selftest(const Emitter *emitter, Writer *writer);
+void print_c_profiled(const Emitter *emitter, Writer *writer);
 void print_c_model_table(const Emitter *emitter, Writer *writer);
 void print_c_header(const Emitter *emitter, Writer *writer);
 /* "const float *pixels, float *logits" – parameters of run; or the same names alone, for calls. */

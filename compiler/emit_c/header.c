@@ -45,6 +45,8 @@ static void emit_sizes(const Emitter *emitter, Writer *writer)
     writer_directive(writer, "#define %s_ARENA_BYTES %" PRId64, macro, plan->arena_bytes);
     writer_directive(writer, "#define %s_ALIGN %d", macro, emitter->alignment);
     writer_directive(writer, "#define %s_BLOB_BYTES %" PRId64, macro, plan->blob_bytes ? plan->blob_bytes + BLOB_HEADER_BYTES : 0);
+    if (emitter->options->profile)
+        writer_directive(writer, "#define %s_STAMPS %" PRId64, macro, plan->calls.count * plan->turns + 1);
     writer_directive(writer, "#define %s_SELFTEST_BYTES %" PRId64, macro, selftest_memory(plan->module, emitter->alignment));
 }
 
@@ -73,6 +75,16 @@ static void emit_prototypes(const Emitter *emitter, Writer *writer)
     writer_line(writer, "%s %s_run(const %s_weights *weights, void *arena%s);", type, prefix, prefix, parameters);
     writer_line(writer, "%s %s_run_on(const %s_weights *weights, void *arena, const gm_executor *executor%s);", type, prefix, prefix, parameters);
     writer_blank(writer);
+    if (emitter->options->profile) {
+        writer_comment(writer, arena_printf(arena,
+            "The same, with the time of every kernel call taken by the host's clock, into profile->stamps (%s_STAMPS of them). executor NULL: on one "
+            "thread. profile NULL: as %s_run_on.", emitter->macro, prefix));
+        writer_line(writer, "%s %s_run_profiled(const %s_weights *weights, void *arena, const gm_executor *executor, const gm_profile *profile%s);", type,
+                    prefix, prefix, parameters);
+        writer_comment(writer, "The calls that the stamps belong to, and the same function for programs that know the model at run time only.");
+        writer_line(writer, "const gm_profiled *%s_profiled(void);", prefix);
+        writer_blank(writer);
+    }
     writer_comment(writer, "Runs the self-test of the weight file in an arena of ARENA_BYTES + SELFTEST_BYTES. *worst (may be NULL) becomes the largest error "
                            "of an output, max|ours - expected| / max(1, max|expected|). Returns GM_OK, GM_ERROR_SELFTEST, or "
                            "GM_ERROR_NO_SELFTEST where the file has none.");
@@ -108,6 +120,7 @@ void print_c_header(const Emitter *emitter, Writer *writer)
     writer_text(writer, shared_executor_text);
     writer_text(writer, shared_status_text);
     writer_text(writer, shared_model_text);
+    if (emitter->options->profile) writer_text(writer, shared_profile_text);
     writer_blank(writer);
     writer_comment(writer, "What bind makes; the fields are its own.");
     writer_open(writer, "typedef struct");

@@ -149,15 +149,16 @@ void print_c_selftest(const Emitter *emitter, Writer *writer)
 
 /* --- the model as a table ----------------------------------------------------------------------------------------- */
 
-static void emit_table_run(const Emitter *emitter, Writer *writer, bool on)
+/* `types` and `names`: further arguments of the function, between arena and arrays. */
+static void emit_table_run(const Emitter *emitter, Writer *writer, const char *suffix, const char *types, const char *names)
 {
     const Module *module = emitter->plan->module;
     const char *prefix = emitter->prefix;
-    writer_line(writer, "static int %s_table_run%s(const void *weights, void *arena, %sconst void *const *inputs, void *const *outputs)", prefix,
-                on ? "_on" : "", on ? "const gm_executor *executor, " : "");
+    writer_line(writer, "static int %s_table_run%s(const void *weights, void *arena, %sconst void *const *inputs, void *const *outputs)", prefix, suffix,
+                types);
     writer_brace(writer);
     Text call = text_new(emitter->arena);
-    text_printf(&call, "%s_run%s((const %s_weights *)weights, arena%s", prefix, on ? "_on" : "", prefix, on ? ", executor" : "");
+    text_printf(&call, "%s_run%s((const %s_weights *)weights, arena%s", prefix, suffix, prefix, names);
     for (int i = 0; i < module->inputs.count; i++)
         text_printf(&call, ", (const %s *)inputs[%d]", element_c_type(module->inputs.data[i].tensor->type), i);
     for (int i = 0; i < module->outputs.count; i++)
@@ -204,8 +205,8 @@ void print_c_model_table(const Emitter *emitter, Writer *writer)
     const Module *module = emitter->plan->module;
     const char *prefix = emitter->prefix, *macro = emitter->macro;
     print_c_template(emitter, writer, table_functions_text);
-    emit_table_run(emitter, writer, false);
-    emit_table_run(emitter, writer, true);
+    emit_table_run(emitter, writer, "", "", "");
+    emit_table_run(emitter, writer, "_on", "const gm_executor *executor, ", ", executor");
     writer_line(writer, "const gm_model *%s_model(void)", prefix);
     writer_brace(writer);
     writer_open(writer, "static const gm_model model =");
@@ -218,5 +219,29 @@ void print_c_model_table(const Emitter *emitter, Writer *writer)
                 prefix, prefix, prefix, prefix);
     writer_close(writer, ";");
     writer_line(writer, "return &model;");
+    writer_close(writer, "");
+}
+
+/* --- what a profiled run measures ---------------------------------------------------------------------------------- */
+
+void print_c_profiled(const Emitter *emitter, Writer *writer)
+{
+    const Plan *plan = emitter->plan;
+    const char *prefix = emitter->prefix;
+    writer_blank(writer);
+    if (plan->calls.count) writer_open(writer, "static const gm_call %s_calls[] =", prefix);
+    for (int i = 0; i < plan->calls.count; i++) {
+        const PlanCall *call = &plan->calls.data[i];
+        writer_line(writer, "{%s, %s, %" PRId64 ", %" PRId64 "},", string_literal(emitter->arena, plan_call_block(call)),
+                    string_literal(emitter->arena, call->kernel->name), call->kernel->macs, call->kernel->flops);
+    }
+    if (plan->calls.count) writer_close(writer, ";");
+    writer_blank(writer);
+    emit_table_run(emitter, writer, "_profiled", "const gm_executor *executor, const gm_profile *profile, ", ", executor, profile");
+    writer_line(writer, "const gm_profiled *%s_profiled(void)", prefix);
+    writer_brace(writer);
+    const char *calls = plan->calls.count ? arena_printf(emitter->arena, "%s_calls", prefix) : "NULL";
+    writer_line(writer, "static const gm_profiled profiled = {%d, %" PRId64 ", %s, %s_table_run_profiled};", plan->calls.count, plan->turns, calls, prefix);
+    writer_line(writer, "return &profiled;");
     writer_close(writer, "");
 }

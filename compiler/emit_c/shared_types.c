@@ -60,3 +60,26 @@ const char shared_model_text[] =
     "    int (*choose_form)(void *weights, const char *form); /* after bind: another one of the file; GM_ERROR_CPU if it can't run */\n"
     "} gm_model;\n"
     "#endif\n";
+
+const char shared_profile_text[] =
+    "#ifndef GM_PROFILE\n"
+    "#define GM_PROFILE\n"
+    "/* How a profiled run takes times: it reads the host's clock and writes what it says, nothing else. stamps[0] is the reading when the run begins,\n"
+    " * stamps[1 + i] that when kernel call i is done: a call's time is the difference, and all of them add up to the run. */\n"
+    "typedef struct {\n"
+    "    uint64_t (*clock)(void *context); /* any unit; it only goes forward */\n"
+    "    void *context;\n"
+    "    uint64_t *stamps;                 /* call_count * turns + 1 of them */\n"
+    "} gm_profile;\n"
+    "/* One kernel call. */\n"
+    "typedef struct {\n"
+    "    const char *block, *kernel; /* \"blocks.0.mlp\": where in the model; which function computes it */\n"
+    "    int64_t macs, flops;        /* multiply-adds; all operations, a multiply-add counted as two */\n"
+    "} gm_call;\n"
+    "typedef struct {\n"
+    "    int call_count, turns;      /* a run makes all calls in order, `turns` times over (parts of a batch; else 1) */\n"
+    "    const gm_call *calls;\n"
+    "    int (*run)(const void *weights, void *arena, const gm_executor *executor, const gm_profile *profile, const void *const *inputs,\n"
+    "               void *const *outputs); /* executor NULL: on one thread */\n"
+    "} gm_profiled;\n"
+    "#endif\n";

@@ -94,6 +94,7 @@ static void print_call(const Steps *steps, const Step *step)
         writer_line(writer, "call.status_code = %d;", kernel->status_input);
     }
     writer_line(writer, "%s_call(executor, &form->%s, &call);", emitter->prefix, names->member);
+    if (emitter->options->profile) writer_line(writer, "%s_stamp(profile, &stamp);", emitter->prefix);
     writer_close(writer, "");
 }
 
@@ -133,16 +134,26 @@ void emit_run_steps(Emitter *emitter, Writer *writer)
         writer_close(writer, "");
         writer_blank(writer);
     }
+    bool profile = emitter->options->profile;
+    if (profile) {
+        writer_line(writer, "static void %s_stamp(const gm_profile *profile, uint64_t **stamp)", prefix);
+        writer_brace(writer);
+        writer_line(writer, "if (profile) *(*stamp)++ = profile->clock(profile->context);");
+        writer_close(writer, "");
+        writer_blank(writer);
+    }
     writer_comment(writer, "The model, kernel by kernel.");
-    writer_line(writer, "static int %s_steps(const %s_weights *weights, void *arena, const gm_executor *executor%s)", prefix, prefix,
-                run_parameters(emitter));
+    writer_line(writer, "static int %s_steps(const %s_weights *weights, void *arena, const gm_executor *executor%s%s)", prefix, prefix,
+                profile ? ", const gm_profile *profile" : "", run_parameters(emitter));
     writer_brace(writer);
     writer_line(writer, "const %s_form *const form = &%s_forms[weights->form];", prefix, prefix);
     writer_line(writer, "const unsigned char *const base = weights->base;");
     writer_line(writer, "unsigned char *const memory = (unsigned char *)arena;");
     if (emitter->data_dependent) writer_line(writer, "int status = 0;");
+    if (profile) writer_line(writer, "uint64_t *stamp = profile ? profile->stamps : NULL;");
     writer_line(writer, "(void)form, (void)base, (void)memory, (void)executor;");
     for (int i = 0; i < emitter->plan->module->inputs.count; i++) writer_line(writer, "(void)%s;", emitter->inputs[i]);
+    if (profile) writer_line(writer, "%s_stamp(profile, &stamp);", prefix);
     Steps steps = {.emitter = emitter, .writer = writer};
     print_steps(&steps, emitter->plan->steps.data, emitter->plan->steps.count);
     writer_line(writer, emitter->data_dependent ? "return status;" : "return 0;");
@@ -185,7 +196,7 @@ void print_c_run(const Emitter *emitter, Writer *writer)
 {
     const char *prefix = emitter->prefix, *type = emitter->data_dependent ? "int" : "void";
     const char *parameters = run_parameters(emitter), *names = run_names(emitter);
-    const char *keep = emitter->data_dependent ? "return " : "(void)";
+    const char *keep = emitter->data_dependent ? "return " : "(void)", *none = emitter->options->profile ? ", NULL" : "";
     writer_comment(writer, "One thread: every task in turn.");
     writer_line(writer, "static void %s_serial(void *context, int count, void (*body)(void *argument, int index), void *argument)", prefix);
     writer_brace(writer);
@@ -196,12 +207,20 @@ void print_c_run(const Emitter *emitter, Writer *writer)
     writer_line(writer, "%s %s_run(const %s_weights *weights, void *arena%s)", type, prefix, prefix, parameters);
     writer_brace(writer);
     writer_line(writer, "static const gm_executor serial = {NULL, %s_serial};", prefix);
-    writer_line(writer, "%s%s_steps(weights, arena, &serial%s);", keep, prefix, names);
+    writer_line(writer, "%s%s_steps(weights, arena, &serial%s%s);", keep, prefix, none, names);
     writer_close(writer, "");
     writer_blank(writer);
     writer_line(writer, "%s %s_run_on(const %s_weights *weights, void *arena, const gm_executor *executor%s)", type, prefix, prefix, parameters);
     writer_brace(writer);
-    writer_line(writer, "%s%s_steps(weights, arena, executor%s);", keep, prefix, names);
+    writer_line(writer, "%s%s_steps(weights, arena, executor%s%s);", keep, prefix, none, names);
+    writer_close(writer, "");
+    writer_blank(writer);
+    if (!emitter->options->profile) return;
+    writer_line(writer, "%s %s_run_profiled(const %s_weights *weights, void *arena, const gm_executor *executor, const gm_profile *profile%s)", type, prefix,
+                prefix, parameters);
+    writer_brace(writer);
+    writer_line(writer, "static const gm_executor serial = {NULL, %s_serial};", prefix);
+    writer_line(writer, "%s%s_steps(weights, arena, executor ? executor : &serial, profile%s);", keep, prefix, names);
     writer_close(writer, "");
     writer_blank(writer);
 }

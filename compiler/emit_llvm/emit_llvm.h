@@ -14,6 +14,7 @@ typedef struct LlvmModel LlvmModel;
  * The table's choose_form may compile: call it from one thread. run and run_on may be called from many. */
 LlvmModel *llvm_compile(const LoopProgram *program, Diagnostics *diags);
 const gm_model *llvm_table(const LlvmModel *model);
+const gm_profiled *llvm_profiled(const LlvmModel *model);
 void llvm_free(LlvmModel *model); /* NULL: nothing */
 
 /* Every form as LLVM IR, after the optimiser (--emit=llvm). */

@@ -72,6 +72,7 @@ struct LlvmModel {
     Arena *arena;
     const LoopProgram *program;
     gm_model table;
+    gm_profiled profiled;
     unsigned char **statics;            /* by position in the plan's list: the constant's elements in its layout */
     struct {
         void *jit;                      /* LLVMOrcLLJITRef; NULL: not compiled yet */
@@ -83,6 +84,8 @@ void model_describe(LlvmModel *model); /* ports, sizes and statics */
 int host_bind(LlvmModel *model, void *weights, const void *blob, size_t bytes);
 int host_run(LlvmModel *model, const void *weights, void *memory, const void *const *inputs, void *const *outputs);
 int host_run_on(LlvmModel *model, const void *weights, void *memory, const gm_executor *executor, const void *const *inputs, void *const *outputs);
+int host_run_profiled(LlvmModel *model, const void *weights, void *memory, const gm_executor *executor, const gm_profile *profile, const void *const *inputs,
+                      void *const *outputs);
 int host_selftest(LlvmModel *model, const void *weights, void *memory, double *worst);
 const char *host_form(LlvmModel *model, const void *weights);
 int host_choose_form(LlvmModel *model, void *weights, const char *form);

@@ -74,9 +74,16 @@ typedef struct {
     const gm_executor *executor;
     const void *const *inputs;
     void *const *outputs;
+    const gm_profile *profile; /* or NULL */
+    uint64_t *stamp;
     int64_t turns[MOST_TURNS];
     int depth, status;
 } Run;
+
+static void take_stamp(Run *run)
+{
+    if (run->profile) *run->stamp++ = run->profile->clock(run->profile->context);
+}
 
 /* The address of a tensor in the first turn. Constness ends here: the code writes only what the plan says. */
 static unsigned char *tensor_address(const Run *run, const Tensor *tensor)
@@ -123,6 +130,7 @@ static void run_steps(Run *run, Step *const *steps, int count)
     for (int i = 0; i < count; i++) {
         if (steps[i]->kind == STEP_CALL) {
             call_kernel(run, steps[i]);
+            take_stamp(run);
             continue;
         }
         int depth = run->depth++;
@@ -131,14 +139,22 @@ static void run_steps(Run *run, Step *const *steps, int count)
     }
 }
 
-int host_run_on(LlvmModel *model, const void *weights, void *memory, const gm_executor *executor, const void *const *inputs, void *const *outputs)
+int host_run_profiled(LlvmModel *model, const void *weights, void *memory, const gm_executor *executor, const gm_profile *profile, const void *const *inputs,
+                      void *const *outputs)
 {
     const BoundWeights *bound = weights;
     const Plan *plan = model->program->plan;
     Run run = {.model = model, .form = model->program->forms.data[bound->form], .kernels = model->forms[bound->form].kernels, .base = bound->base,
-               .memory = memory, .executor = executor, .inputs = inputs, .outputs = outputs};
+               .memory = memory, .executor = executor, .profile = profile, .inputs = inputs, .outputs = outputs};
+    if (profile) run.stamp = profile->stamps;
+    take_stamp(&run);
     run_steps(&run, plan->steps.data, plan->steps.count);
     return run.status;
+}
+
+int host_run_on(LlvmModel *model, const void *weights, void *memory, const gm_executor *executor, const void *const *inputs, void *const *outputs)
+{
+    return host_run_profiled(model, weights, memory, executor, NULL, inputs, outputs);
 }
 
 int host_run(LlvmModel *model, const void *weights, void *memory, const void *const *inputs, void *const *outputs)
@@ -271,6 +287,12 @@ void model_describe(LlvmModel *model)
         if (plan->kernels.data[k]->parameters.count > MOST_ARGUMENTS) bug("a kernel has %d parameters", plan->kernels.data[k]->parameters.count);
     model->statics = arena_new_array(model->arena, unsigned char *, plan->statics.count + 1);
     for (int i = 0; i < plan->statics.count; i++) model->statics[i] = lay_out(model->arena, plan->statics.data[i]);
+    gm_call *calls = arena_new_array(model->arena, gm_call, plan->calls.count + 1);
+    for (int i = 0; i < plan->calls.count; i++) {
+        const PlanCall *call = &plan->calls.data[i];
+        calls[i] = (gm_call){plan_call_block(call), call->kernel->name, call->kernel->macs, call->kernel->flops};
+    }
+    model->profiled = (gm_profiled){.call_count = plan->calls.count, .turns = (int)plan->turns, .calls = calls};
     model->table = (gm_model){
         .name = module->name,
         .input_count = module->inputs.count,

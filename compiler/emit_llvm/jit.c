@@ -78,13 +78,14 @@ static LLVMModuleRef make_module(Arena *arena, LLVMContextRef context, const Loo
 /* --- the table's functions ---------------------------------------------------------------------------------------- */
 
 #define ENTRY(name, arguments, pointer) {"gm_entry_" #name, arguments, pointer, (uintptr_t)host_##name}
-enum { ENTRY_BIND, ENTRY_RUN, ENTRY_RUN_ON, ENTRY_SELFTEST, ENTRY_FORM, ENTRY_CHOOSE_FORM, ENTRY_COUNT };
+enum { ENTRY_BIND, ENTRY_RUN, ENTRY_RUN_ON, ENTRY_SELFTEST, ENTRY_FORM, ENTRY_CHOOSE_FORM, ENTRY_RUN_PROFILED, ENTRY_COUNT };
 
 static void add_entries(const LlvmModel *model, LLVMModuleRef module)
 {
     const Entry entries[ENTRY_COUNT] = {
         ENTRY(bind, "ppn", false), ENTRY(run, "pppp", false), ENTRY(run_on, "ppppp", false),
         ENTRY(selftest, "ppp", false), ENTRY(form, "p", true), ENTRY(choose_form, "pp", false),
+        ENTRY(run_profiled, "pppppp", false),
     };
     write_entries(module, model, entries, ENTRY_COUNT);
 }
@@ -111,6 +112,7 @@ static void set_entries(LlvmModel *model, LLVMOrcLLJITRef jit)
     SET_FUNCTION(model->table.selftest, jit, "gm_entry_selftest");
     SET_FUNCTION(model->table.form, jit, "gm_entry_form");
     SET_FUNCTION(model->table.choose_form, jit, "gm_entry_choose_form");
+    SET_FUNCTION(model->profiled.run, jit, "gm_entry_run_profiled");
 }
 
 /* --- compiling ---------------------------------------------------------------------------------------------------- */
@@ -169,6 +171,11 @@ LlvmModel *llvm_compile(const LoopProgram *program, Diagnostics *diags)
 const gm_model *llvm_table(const LlvmModel *model)
 {
     return &model->table;
+}
+
+const gm_profiled *llvm_profiled(const LlvmModel *model)
+{
+    return &model->profiled;
 }
 
 void llvm_free(LlvmModel *model)

@@ -51,6 +51,9 @@ static void choose_geometry(Lowering *l, Tiling *t)
     t->full_blocks = t->columns / block;
     t->rest = (int)(t->columns - t->full_blocks * block);
     t->blocks = t->full_blocks + (t->rest > 0);
+    if ((int64_t)t->cut.height * block < (int64_t)l->kernel->tile_rows * l->kernel->tile_columns) return;
+    l->kernel->tile_rows = t->cut.height;
+    l->kernel->tile_columns = (int)block;
 }
 
 static int64_t group_extent(Index *const *indices, int count, const Index *without)

@@ -95,6 +95,7 @@ typedef struct LoopKernel {
     int64_t tasks;                /* independent, in any order; at least 1 */
     Block body;
     int64_t stack_bytes;
+    int tile_rows, tile_columns;  /* of the largest tile of its contractions; 0: it has none */
     bool uses[MOST_FUNCTIONS];    /* element functions called with VECTOR (or, when lanes is 1, FLOAT) operands */
     bool uses_scalar[MOST_FUNCTIONS]; /* called with FLOAT operands while lanes is not 1 */
 } LoopKernel;

@@ -109,3 +109,10 @@ void name_kernels(Scheduler *s)
         map_put(s->scratch, &names, kernel->name, kernel);
     }
 }
+
+const char *plan_call_block(const PlanCall *call)
+{
+    const Frame *frame = call->frame;
+    if (!frame) return "";
+    return frame->path && *frame->path ? frame->path : frame->block ? frame->block : "";
+}

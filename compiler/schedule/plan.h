@@ -115,6 +115,12 @@ struct Step {
     LIST(Step *) steps;     /* LOOP */
 };
 
+/* A kernel call of a run. */
+typedef struct {
+    const Kernel *kernel;
+    const Frame *frame;     /* of its last equation */
+} PlanCall;
+
 typedef struct {
     const char *text;       /* "inlined into …", "not fused: read twice" – for --emit=schedule */
     const Equation *equation;
@@ -125,6 +131,8 @@ typedef struct Plan {
     Family family;
     LIST(Kernel *) kernels;
     LIST(Step *) steps;
+    LIST(PlanCall) calls;   /* what the steps come to, in order; of one part of a batch */
+    int64_t turns;          /* parts of a batch: all calls are made so many times over */
     LIST(Tensor *) blob;    /* tensors of STORE_BLOB in order of offset; weights, constants or results of packed equations */
     LIST(Tensor *) statics; /* STORE_STATIC */
     int64_t arena_bytes;    /* exact, a multiple of the alignment */
@@ -146,5 +154,7 @@ typedef struct {
 Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagnostics *diags);
 void plan_print(const Plan *plan, Text *out); /* --emit=schedule */
 void plan_verify(const Plan *plan);           /* bug() when it is inconsistent */
+/* "blocks.0.mlp": where in the model a call stands. */
+const char *plan_call_block(const PlanCall *call);
 
 #endif

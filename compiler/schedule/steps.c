@@ -2,6 +2,8 @@
  * In: items with arguments that know how loops move them.  Out: steps; for each kernel parameter whether it is always aligned. */
 #include "schedule/schedule.h"
 
+#include "support/bug.h"
+
 static void note_alignment(const Scheduler *s, KernelParameter *parameter, const Argument *argument)
 {
     const Layout *layout = tensor_layout(argument->tensor);
@@ -67,6 +69,18 @@ static Step *step_new(Scheduler *s, const Item *item)
     return step;
 }
 
+/* Calls keep their order in loops: the steps, written out, are the calls. */
+static void list_calls(Scheduler *s, const Step *step)
+{
+    for (int64_t turn = 0; step->kind == STEP_LOOP && turn < step->count; turn++)
+        for (int i = 0; i < step->steps.count; i++) list_calls(s, step->steps.data[i]);
+    if (step->kind == STEP_LOOP) return;
+    int at = s->plan->calls.count;
+    if (at >= s->calls.count) bug("schedule: the loops make more calls than there are");
+    const Call *call = s->calls.data[at];
+    list_push(s->arena, &s->plan->calls, (PlanCall){step->kernel, call->equations.data[call->equations.count - 1]->frame});
+}
+
 /* Kernels of later turns that no step calls any more are gone from the plan. */
 static void mark_called(const Step *step, bool *called)
 {
@@ -80,6 +94,9 @@ void emit_steps(Scheduler *s)
     for (int i = 0; i < plan->kernels.count; i++)
         for (int j = 0; j < plan->kernels.data[i]->parameters.count; j++) plan->kernels.data[i]->parameters.data[j].aligned = true;
     for (int i = 0; i < s->items.count; i++) list_push(s->arena, &plan->steps, step_new(s, s->items.data[i]));
+    for (int i = 0; i < plan->steps.count; i++) list_calls(s, plan->steps.data[i]);
+    if (plan->calls.count != s->calls.count) bug("schedule: %d calls of %d", plan->calls.count, s->calls.count);
+    plan->turns = s->options.turns > 1 ? s->options.turns : 1;
     if (s->options.turns > 1 && plan->steps.count) repeat_steps(s);
     bool *called = arena_new_array(s->scratch, bool, plan->kernels.count + 1);
     for (int i = 0; i < plan->steps.count; i++) mark_called(plan->steps.data[i], called);

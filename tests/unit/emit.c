@@ -87,6 +87,7 @@ static void test_shared_types(void **state)
     assert_non_null(strstr(text, shared_executor_text));
     assert_non_null(strstr(text, shared_status_text));
     assert_non_null(strstr(text, shared_model_text));
+    assert_non_null(strstr(text, shared_profile_text));
     arena_free(arena);
 }
 
