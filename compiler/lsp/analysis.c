@@ -4,7 +4,6 @@
 
 #include "support/bug.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,9 +16,10 @@ typedef struct {
     int run;
 } Observation;
 
+/* A name within a block ("" outside of all) of a file, whichever way the file is named. */
 static const char *fact_key(Arena *arena, const char *source, const char *block, const char *name)
 {
-    return arena_printf(arena, "%s\n%s\n%s", source, block ? block : "", name);
+    return arena_printf(arena, "%s\n%s\n%s", plain_path(arena, source), block, name);
 }
 
 bool value_alike(const Value *a, const Value *b)
@@ -62,13 +62,11 @@ static void observe_bound(void *context, const BoundName *bound)
     Arena *arena = analysis->arena;
     const Source *source = bound->block ? bound->block->name_place.source : bound->place.source;
     if (!source) return;
-    char key[512];
-    int length = snprintf(key, sizeof key, "%s\n%s\n%s", source->name, bound->block ? bound->block->name : "", bound->name);
-    if (length < 0 || length >= (int)sizeof key) return;
+    const char *key = fact_key(arena, source->name, bound->block ? bound->block->name : "", bound->name);
     Facts *facts = map_get(&analysis->facts, key);
     if (!facts) {
         facts = (Facts *)arena_alloc(arena, sizeof *facts);
-        map_put(arena, &analysis->facts, arena_strdup(arena, key), facts);
+        map_put(arena, &analysis->facts, key, facts);
     }
     Fact *fact = NULL;
     for (int k = 0; k < facts->count && !fact; k++)

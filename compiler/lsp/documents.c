@@ -139,6 +139,7 @@ void document_change(Server *server, Document *document, json_t *changes, json_i
 
 const Document *document_of_path(const Server *server, const char *path)
 {
+    path = plain_path(server->scratch, path);
     for (int k = 0; k < server->documents.count; k++) {
         const Document *document = server->documents.data[k];
         if (!strcmp(document->path, path) || !strcmp(document->shown, path)) return document;

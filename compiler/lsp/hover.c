@@ -227,44 +227,65 @@ static void add_cost(Arena *arena, Text *out, int64_t parameters, int64_t macs)
     if (macs >= 0) text_printf(out, ", %s multiply-adds", count_text(arena, macs));
 }
 
-/* Calls alike in result and cost, side by side. */
+/* Calls that are alike in arguments, result and cost. */
+typedef struct {
+    const char *line, *first, *last;
+    int count;
+} AlikeCalls;
+
+static const char *call_line(Arena *arena, const Analysis *analysis, const CallFact *call)
+{
+    int64_t parameters, macs;
+    Text text = text_new(arena);
+    frame_cost(&analysis->runs.data[call->run], call->frame, &parameters, &macs);
+    text_printf(&text, "`%s`", call->frame->call ? call->frame->call : "");
+    if (call->result->kind != VALUE_POISON) text_printf(&text, " → `%s`", value_text(arena, call->result));
+    text_add(&text, ": ");
+    add_cost(arena, &text, parameters, macs);
+    return text_string(&text);
+}
+
+static bool at_place(const CallFact *call, Place place)
+{
+    return call->place.begin == place.begin && call->place.end == place.end && !strcmp(call->place.source->name, place.source->name);
+}
+
+/* The calls at a place; place.source NULL: all. */
 static void hover_calls(Arena *arena, Text *out, const Analysis *analysis, const CallFacts *calls, Place place)
 {
-    int count = 0, shown = 0;
-    const char *last = NULL, *first_path = NULL, *last_path = NULL;
-    for (int k = 0; k <= calls->count; k++) {
-        const CallFact *call = k < calls->count ? &calls->data[k] : NULL;
-        if (call && (place.source && (call->place.begin != place.begin || call->place.end != place.end || strcmp(call->place.source->name, place.source->name)))) continue;
-        if (call && !call->frame) {
-            if (!shown) text_printf(out, "\nan element function: `%s` here\n", value_text(arena, call->result));
+    enum { COSTED = 100 }; /* a cost is summed over the whole model */
+    LIST(AlikeCalls) groups = {0};
+    int costed = 0, left_out = 0;
+    for (int k = 0; k < calls->count; k++) {
+        const CallFact *call = &calls->data[k];
+        if (place.source && !at_place(call, place)) continue;
+        if (!call->frame) {
+            text_printf(out, "\nan element function: `%s` here\n", value_text(arena, call->result));
             return;
         }
-        const char *line = NULL;
-        if (call) {
-            int64_t parameters, macs;
-            if (count + shown < 64) frame_cost(&analysis->runs.data[call->run], call->frame, &parameters, &macs);
-            else break;
-            Text text = text_new(arena);
-            text_printf(&text, "`%s`", call->frame->call ? call->frame->call : "");
-            if (call->result->kind != VALUE_POISON) text_printf(&text, " → `%s`", value_text(arena, call->result));
-            text_add(&text, ": ");
-            add_cost(arena, &text, parameters, macs);
-            line = text_string(&text);
+        if (costed++ >= COSTED) {
+            left_out++;
+            continue;
         }
-        if (last && (!line || strcmp(line, last))) {
-            if (shown++ < SHOWN_VARIATIONS) {
-                text_printf(out, "%s- %s%s", shown == 1 ? "\n" : "", last, count > 1 ? " each" : "");
-                if (count > 1) text_printf(out, "; %d calls, `%s` … `%s`", count, first_path, last_path);
-                else if (*first_path) text_printf(out, "; `%s`", first_path);
-                text_add(out, "\n");
-            }
-            count = 0;
-        }
-        if (!call) break;
-        if (!count++) first_path = call->frame->path;
-        last_path = call->frame->path;
-        last = line;
+        const char *line = call_line(arena, analysis, call);
+        int same = 0;
+        while (same < groups.count && strcmp(groups.data[same].line, line)) same++;
+        if (same == groups.count) list_push(arena, &groups, (AlikeCalls){line, call->frame->path, call->frame->path, 0});
+        groups.data[same].last = call->frame->path;
+        groups.data[same].count++;
     }
+    for (int k = 0; k < groups.count; k++) {
+        const AlikeCalls *group = &groups.data[k];
+        if (k >= SHOWN_VARIATIONS) {
+            left_out += group->count;
+            continue;
+        }
+        text_printf(out, "%s- %s%s", k ? "" : "\n", group->line, group->count > 1 ? " each" : "");
+        if (group->count > 1) text_printf(out, "; %d calls, `%s` … `%s`", group->count, group->first, group->last);
+        else if (*group->first) text_printf(out, "; `%s`", group->first);
+        text_add(out, "\n");
+    }
+    if (left_out) text_printf(out, "- and %d more calls\n", left_out);
 }
 
 static void hover_model(Arena *arena, Text *out, const Analysis *analysis, const Symbol *symbol)

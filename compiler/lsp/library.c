@@ -51,6 +51,29 @@ const char *path_to_uri(Arena *arena, const char *path)
     return text_string(&uri);
 }
 
+const char *plain_path(Arena *arena, const char *path)
+{
+    if (!strstr(path, "/.")) return path;
+    char *plain = arena_alloc(arena, strlen(path) + 1), *to = plain;
+    for (const char *from = path; *from;) {
+        size_t length = strcspn(from + 1, "/") + 1;
+        bool here = length == 2 && from[1] == '.', up = length == 3 && from[1] == '.' && from[2] == '.';
+        if (*from != '/') {
+            *to++ = *from++; /* a name relative to nothing known */
+            continue;
+        }
+        if (up)
+            while (to > plain && *--to != '/') continue;
+        else if (!here) {
+            memcpy(to, from, length);
+            to += length;
+        }
+        from += length;
+    }
+    *to = 0;
+    return plain;
+}
+
 /* --- the embedded library ------------------------------------------------------------------------------------------------ */
 
 static unsigned long long library_hash(void)
@@ -139,9 +162,8 @@ const char *source_uri(Server *server, const Source *source)
         return *folder ? path_to_uri(server->scratch, arena_printf(server->scratch, "%s%s", folder, source->name + strlen("std/"))) : NULL;
     }
     char *real = realpath(source->name, NULL);
-    const char *uri = real ? path_to_uri(server->scratch, real) : NULL;
-    for (int k = 0; real && k < server->documents.count; k++)
-        if (!strcmp(server->documents.data[k]->path, real)) uri = server->documents.data[k]->uri;
+    const Document *document = document_of_path(server, real ? real : source->name);
+    const char *uri = document ? document->uri : real ? path_to_uri(server->scratch, real) : NULL;
     free(real);
     return uri;
 }

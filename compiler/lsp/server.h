@@ -99,6 +99,8 @@ json_t *range_json(const Server *server, Place place);
 
 const char *uri_to_path(Arena *arena, const char *uri); /* NULL: no file: URI */
 const char *path_to_uri(Arena *arena, const char *path);
+/* The same path without . and .. in it. */
+const char *plain_path(Arena *arena, const char *path);
 /* A URI under which an editor can open a source: its file, a document, or the embedded library written into a cache. NULL: none. */
 const char *source_uri(Server *server, const Source *source);
 /* "std/norms.gm" for a file of that cache, else NULL. */

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+/* hints.def's words for what an argument takes, and where a hint stands. */
+#define TAKES_WORD "a word"
+#define TAKES_STRING "a string"
+#define TAKES_NUMBERS "a number or a list of them"
+#define TAKES_FLAG "true or false"
+#define SIDE_INPUT "how `gmlpc run` makes an input"
+#define SIDE_OUTPUT "how `gmlpc run` shows an output"
+
 static const LanguageWord words[] = {
 #define KEYWORD(word, token, help) {"keyword", word, word, help},
 #include "dsl/keywords.def"
@@ -17,11 +25,11 @@ static const LanguageWord words[] = {
 #include "equation/dtypes.def"
 #define INITIALISER(name, arguments, synopsis, help) {"initialiser", name, synopsis, help},
 #include "model/initialisers.def"
-#define HINT(name, side) {"hint", name, name "(…)", "how `gmlpc run` makes or shows an " #side},
+#define HINT(name, side) {"hint", name, name "(…)", SIDE_##side},
 #define HINT_ARGUMENT(hint, name, takes)
 #include "model/hints.def"
 #define HINT(name, side)
-#define HINT_ARGUMENT(hint, name, takes) {hint, name, name " = ", #takes},
+#define HINT_ARGUMENT(hint, name, takes) {hint, name, name " = ", TAKES_##takes},
 #include "model/hints.def"
 };
 enum { WORDS = sizeof words / sizeof *words };

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lsp/lsp.h"
+#include "support/bug.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -366,14 +367,14 @@ static void test_unsaved_imports(void **state)
     const char *other = "file:///nowhere/other%20one.gm";
     Session session = begin("utf-16");
     open_text(&session, other, "block f(x[N]) -> [N] {\n  return 2 * x\n}\n");
-    open_text(&session, URI, "import \"other one.gm\"\nmodel m(N = 2) {\n  input x[N]\n  output y = f(x)\n}\n");
-    int inside = request(&session, "textDocument/hover", position(other, 0, 8));
+    open_text(&session, URI, "import \"./../nowhere/other one.gm\"\nmodel m(N = 2) {\n  input x[N]\n  output y = f(x)\n}\n");
+    int inside = request(&session, "textDocument/hover", position(other, 0, 10));
     int definition = request(&session, "textDocument/definition", position(URI, 3, 13));
     int rename = request(&session, "textDocument/rename",
                          json_pack("{s:{s:s}, s:{s:i, s:i}, s:s}", "textDocument", "uri", URI, "position", "line", 3, "character", 13, "newName", "g"));
     replace_text(&session, other, 2, "block f(x[N]) -> [N] {\n  return 2 * x + w\n}\n");
     json_t *list = end(&session, &code);
-    (void)inside;
+    assert_has(hover_text(list, inside), "N = 2");
     assert_string_equal(json_string_value(json_object_get(result(list, definition), "uri")), other);
     assert_int_equal(json_object_size(json_object_get(result(list, rename), "changes")), 2);
     json_decref(list);
@@ -430,12 +431,27 @@ static void test_formatting(void **state)
     json_decref(list);
 }
 
+/* An internal fault is told to the one who asked, who goes on. */
+static void test_trap(void **state)
+{
+    (void)state;
+    BugTrap trap;
+    volatile int faults = 0;
+    bug_set_trap(&trap);
+    if (setjmp(trap.back) == 0) bug("%d lines", 3);
+    else faults++;
+    bug_set_trap(NULL);
+    assert_int_equal(faults, 1);
+    assert_string_equal(trap.message, "3 lines");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_malformed),   cmocka_unit_test(test_life_cycle), cmocka_unit_test(test_hover),
         cmocka_unit_test(test_positions),   cmocka_unit_test(test_broken),     cmocka_unit_test(test_completion),
         cmocka_unit_test(test_unsaved_imports), cmocka_unit_test(test_typing), cmocka_unit_test(test_formatting),
+        cmocka_unit_test(test_trap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
