@@ -129,8 +129,12 @@ static Value *function_exp(Maths *m, Value *x, Value *unused)
 {
     (void)unused;
     /* The first operand gives way to a NaN. */
-    Value *inside = maths_op(m, OP_MAX, maths_number(m, -105), x);
-    return maths_exp(m, maths_keep(m, "inside", maths_op(m, OP_MIN, maths_number(m, 90), inside)), NULL);
+    Value *above = maths_op(m, OP_MAX, maths_number(m, -105), x);
+    Value *inside = maths_keep(m, "inside", maths_op(m, OP_MIN, maths_number(m, 90), above)), *n = NULL, *bits = NULL;
+    Value *power = exp_reduced(m, inside, NULL, &n, &bits);
+    /* A masked score is 0 from the beginning: processors take a hundred times as long to round it to that. */
+    Value *some = maths_select(m, compare(m, OP_LT, x, -104), maths_number(m, 0), power);
+    return maths_op(m, OP_SCALE, some, n);
 }
 
 static Value *function_sigmoid(Maths *m, Value *x, Value *unused)
