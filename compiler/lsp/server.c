@@ -3,6 +3,7 @@
 #include "lsp/lsp.h"
 #include "lsp/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 
@@ -260,6 +261,9 @@ static void serve_body(Server *server, const char *body, size_t size)
 int lsp_serve(int in, int out)
 {
     signal(SIGPIPE, SIG_IGN);
+#if defined(__GLIBC__)
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what an analysis took goes back when it is freed, not into holes */
+#endif
     Arena *arena = arena_new();
     Server *server = arena_new_object(arena, Server);
     server->arena = arena;

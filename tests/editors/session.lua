@@ -22,6 +22,10 @@ local function ask(method, text)
   for _, answer in pairs(answers) do return answer.result end
 end
 
+local function clients() -- of this buffer; the name changed with Neovim 0.10
+  return vim.lsp.get_clients and vim.lsp.get_clients({ bufnr = 0 }) or vim.lsp.buf_get_clients(0)
+end
+
 local function code(diagnostic)
   return diagnostic.code or diagnostic.user_data.lsp.code
 end
@@ -62,7 +66,7 @@ vim.lsp.buf.definition()
 wait(function() return vim.api.nvim_buf_get_name(0):match('/gmlp%.gm$') end, 'definition opens the library')
 check(vim.fn.getline('.'):match('^block gmlp_block'), 'at the block')
 check(vim.bo.readonly or vim.fn.filewritable(vim.api.nvim_buf_get_name(0)) ~= 1 or vim.loop.getuid() == 0, 'which cannot be written')
-wait(function() return #vim.lsp.buf_get_clients(0) > 0 end, 'the server serves the library')
+wait(function() return #clients() > 0 end, 'the server serves the library')
 hover = ask('textDocument/hover', 'v = layernorm')
 check(hover and hover.contents.value:find('f32[196, 768]', 1, true), 'hover in the library knows the model that is open')
 find('halves(x)')
@@ -71,7 +75,7 @@ wait(function() return vim.fn.getline('.'):match('^block halves') end, 'definiti
 
 -- formatting gives what fmt gives
 vim.cmd('edit crooked.gm')
-wait(function() return #vim.lsp.buf_get_clients(0) > 0 end, 'the server is attached')
+wait(function() return #clients() > 0 end, 'the server is attached')
 if vim.lsp.buf.format then vim.lsp.buf.format({ timeout_ms = 20000 }) else vim.lsp.buf.formatting_sync(nil, 20000) end
 local formatted, wanted = vim.api.nvim_buf_get_lines(0, 0, -1, false), vim.fn.readfile('straight.gm')
 check(table.concat(formatted, '\n') == table.concat(wanted, '\n'), 'formatting gives what gmlpc fmt gives')
@@ -82,5 +86,5 @@ vim.cmd('edit words.gm')
 vim.cmd('source ' .. vim.fn.fnamemodify(debug.getinfo(1).source:sub(2), ':h') .. '/highlight.vim')
 for _, line in ipairs(vim.fn.readfile('wrong.txt')) do check(false, line) end
 
-vim.lsp.stop_client(vim.lsp.get_active_clients())
+vim.lsp.stop_client(vim.lsp.get_clients and vim.lsp.get_clients() or vim.lsp.get_active_clients())
 vim.cmd(failures == 0 and 'qall!' or 'cquit!')
