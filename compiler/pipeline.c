@@ -65,19 +65,29 @@ bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeli
     plan_verify(pipeline->plan);
     module_repeat(module, pipeline->turns);
     if (request->stop <= STAGE_SCHEDULE) return true;
+    if (request->schedule) {
+        pipeline->plan->tiles = tiles_read(arena, request->schedule, diags);
+        if (!pipeline->plan->tiles) return false;
+    }
+    return pipeline_finish(request, pipeline, diags);
+}
 
+bool pipeline_finish(const PipelineRequest *request, Pipeline *pipeline, Diagnostics *diags)
+{
+    Module *module = pipeline->module;
     bug_set_pass("lower");
     pipeline->loops = lower(pipeline->plan, &pipeline->targets, diags);        /* plan        → loops     */
     if (!pipeline->loops) return false;
     loop_verify(pipeline->loops);
-    if (request->stop <= STAGE_LOOPS || request->stop == STAGE_LLVM) return true;
+    tiles_report(pipeline->plan->tiles, &pipeline->targets, diags);
+    if (request->stop <= STAGE_LOOPS || request->stop == STAGE_LLVM) return diags->error_count == 0;
 
     bug_set_pass("emit_c");
     EmitOptions emit = request->emit;
-    if (!emit.prefix) emit.prefix = c_identifier(arena, module->name);
-    if (!emit.header_name) emit.header_name = arena_printf(arena, "%s.h", emit.prefix);
-    pipeline->source = text_new(arena);
-    pipeline->header = text_new(arena);
+    if (!emit.prefix) emit.prefix = c_identifier(module->arena, module->name);
+    if (!emit.header_name) emit.header_name = arena_printf(module->arena, "%s.h", emit.prefix);
+    pipeline->source = text_new(module->arena);
+    pipeline->header = text_new(module->arena);
     emit_c(pipeline->loops, &emit, &pipeline->source, &pipeline->header);      /* loops       → C         */
     bug_set_pass(NULL);
     return diags->error_count == 0;

@@ -21,6 +21,7 @@ typedef struct {
     PlanOptions plan;
     Stage stop;              /* the last stage to run */
     const char *last_pass;   /* STAGE_PASSES: stop after this pass; NULL: all */
+    const char *schedule;    /* a schedule file (schedule/tiles.h), or NULL */
     EmitOptions emit;        /* STAGE_C; a NULL prefix is the model's name */
 } PipelineRequest;
 
@@ -36,6 +37,9 @@ typedef struct {
 
 /* False when an error was reported; then what was made before it is still there. */
 bool pipeline_run(Arena *arena, const PipelineRequest *request, Pipeline *pipeline, Diagnostics *diags);
+
+/* The stages from plan to loops and code, for a pipeline that has a plan: once more, with other tiles or a part of its steps. */
+bool pipeline_finish(const PipelineRequest *request, Pipeline *pipeline, Diagnostics *diags);
 
 /* "schedule" → STAGE_SCHEDULE; "after:fuse" → STAGE_PASSES with *last_pass = "fuse". */
 bool stage_find(const char *word, Stage *stage, const char **last_pass);

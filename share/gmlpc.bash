@@ -1,7 +1,7 @@
 # bash completion of gmlpc(1)
 _gmlpc() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="compile check info graph pack init export run verify bench explore fmt lsp explain"
+    local commands="compile check info graph pack init export run verify bench tune explore fmt lsp explain"
     COMPREPLY=()
     case $previous in
     --target | -t) mapfile -t COMPREPLY < <(compgen -W "all scalar avx2 avx512 neon" -- "$current"); return ;;
@@ -10,6 +10,7 @@ _gmlpc() {
     --direction) mapfile -t COMPREPLY < <(compgen -W "down right" -- "$current"); return ;;
     --weights-mode) mapfile -t COMPREPLY < <(compgen -W "file incbin inline" -- "$current"); return ;;
     --emit) mapfile -t COMPREPLY < <(compgen -W "ast equations passes schedule loops c llvm" -- "$current"); return ;;
+    --schedule) mapfile -t COMPREPLY < <(compgen -f -X '!*.schedule' -- "$current"; compgen -d -- "$current"); return ;;
     --weights | -w) mapfile -t COMPREPLY < <(compgen -f -X '!*.@(safetensors|npz|json)' -- "$current"; compgen -d -- "$current"); return ;;
     explain) mapfile -t COMPREPLY < <(compgen -W "$(gmlpc explain 2>/dev/null | grep -o 'GM[0-9]*')" -- "$current"); return ;;
     esac

@@ -73,6 +73,7 @@ int command_bench(int argc, char **argv)
         BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         REPRODUCIBLE_OPTION(o.model),
+        SCHEDULE_OPTION(o.model),
         BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
         {"bind", 0, OPTION_TEXT, &o.weights.bind, "NAME", "the bind declaration that fits the checkpoint"},
@@ -90,7 +91,7 @@ int command_bench(int argc, char **argv)
         Diagnostics *diags = diagnostics_new(arena);
         Backend backend;
         bool found = backend_find(o.model.backend, &backend, diags);
-        PipelineRequest request = {.target = o.model.target, .stop = backend_stage(backend)};
+        PipelineRequest request = {.target = o.model.target, .stop = backend_stage(backend), .schedule = o.model.schedule};
         request.model = model_request(arena, &o.model, files.data[0]);
         if (found && o.profile) profile(arena, &o, &request, diags);
         else if (found) bench(arena, &o, &request, o.model.model ? o.model.model : files.data[0], diags);

@@ -118,6 +118,7 @@ int command_compile(int argc, char **argv)
         BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         REPRODUCIBLE_OPTION(o.model),
+        SCHEDULE_OPTION(o.model),
         {"emit", 0, OPTION_TEXT, &o.emit, "STAGE", "print a stage instead: ast, equations, passes, after:PASS, schedule, loops, c, llvm"},
         {"weights", 'w', OPTION_TEXT, &o.weights.path, "FILE", "also pack this checkpoint (needed for --weights-mode=inline)"},
         BIND_OPTIONS(o.weights),
@@ -136,6 +137,7 @@ int command_compile(int argc, char **argv)
         code = wrong_call("compile", "-o names the C file, not its header");
     if (code < 0) code = check_batch("compile", &o.model);
     request.plan.reproducible = o.model.reproducible;
+    request.schedule = o.model.schedule;
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         request.model = model_request(arena, &o.model, files.data[0]);

@@ -39,6 +39,8 @@ static bool complete_sweep(Arena *arena, Sweep *sweep, const ExploreOptions *o, 
     for (int i = 0; i < o->model.sets.count; i++) list_push(arena, &sweep->sets, o->model.sets.data[i]);
     if (o->model.model) sweep->model = o->model.model;
     if (o->model.target) sweep->target = o->model.target;
+    sweep->schedule = o->model.schedule;
+    if (sweep->schedule && !tiles_read(arena, sweep->schedule, diags)) return false; /* variants would only say that they can't be compiled */
     if (o->seed >= 0) sweep->seed = (uint64_t)o->seed;
     if (!sweep->folder) sweep->folder = default_folder(arena, sweep->path);
     return backend_find(o->model.backend, &sweep->backend, diags) && make_folder(sweep->folder, diags);
@@ -85,6 +87,7 @@ int command_explore(int argc, char **argv)
         MODEL_OPTIONS(o.model),
         TARGET_OPTION(o.model),
         BACKEND_OPTION(o.model),
+        SCHEDULE_OPTION(o.model),
         {"vary", 'v', OPTION_LIST, &o.varies, "NAME=VALUES", "values of a parameter: A,B,C or FROM..TO:STEP (again for more; all combinations)"},
         {"sweep", 0, OPTION_TEXT, &o.sweep_file, "FILE", "the same lines from a file: vary, set, where, sample …"},
         {"where", 'w', OPTION_TEXT, &sweep.where, "CONDITION", "measure only what fulfils it: params, macs, flops, bytes, arena, weights, bound_ms and the varied names"},

@@ -30,6 +30,7 @@ typedef struct {
     const char *backend;  /* --backend */
     long batch;           /* --batch, 1 by default; 0 in commands without the option */
     bool reproducible;    /* --reproducible */
+    const char *schedule; /* --schedule */
 } ModelOptions;
 #define MODEL_OPTIONS(o)                                                                                                        \
     {"model", 'm', OPTION_TEXT, &(o).model, "NAME", "which model, when the file holds several"},                                \
@@ -46,6 +47,7 @@ ModelRequest model_request(Arena *arena, const ModelOptions *options, const char
 #define TARGET_OPTION(o) {"target", 't', OPTION_TEXT, &(o).target, "T", "all (default), scalar, avx2, avx512 or neon"}
 
 #define REPRODUCIBLE_OPTION(o) {"reproducible", 0, OPTION_FLAG, &(o).reproducible, NULL, "the same bits on every target, at a price"}
+#define SCHEDULE_OPTION(o) {"schedule", 0, OPTION_TEXT, &(o).schedule, "FILE", "tiles that gmlpc tune measured"}
 #define BACKEND_OPTION(o) {"backend", 0, OPTION_TEXT, &(o).backend, "B", "who compiles: llvm (default where built in) or c (the C compiler)"}
 
 #endif

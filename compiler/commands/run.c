@@ -208,6 +208,7 @@ static void run(RunState *state, const char *path)
     if (!backend_find(o->model.backend, &state->backend, state->diags)) return;
     PipelineRequest request = {.target = o->model.target ? o->model.target : target_native(), .stop = o->runner.reference ? STAGE_EQUATIONS : backend_stage(state->backend)};
     request.plan.reproducible = o->model.reproducible;
+    request.schedule = o->model.schedule;
     request.model = model_request(state->arena, &o->model, path);
     if (o->runner.reference) request.model.batch = 1;
     if (!pipeline_run(state->arena, &request, &state->pipeline, state->diags)) return;
@@ -250,6 +251,7 @@ int command_run(int argc, char **argv)
         BATCH_OPTION(o.model),
         TARGET_OPTION(o.model),
         REPRODUCIBLE_OPTION(o.model),
+        SCHEDULE_OPTION(o.model),
         BACKEND_OPTION(o.model),
         {"weights", 'w', OPTION_TEXT, &o.runner.weights.path, "FILE", "the checkpoint: .safetensors, an index or directory of shards, .npz"},
         BIND_OPTIONS(o.runner.weights),

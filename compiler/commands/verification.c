@@ -79,7 +79,7 @@ static WeightValues *transfer(Verification *v, const Module *to)
 
 static bool build(Verification *v, Build *build, bool keep_all)
 {
-    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .stop = backend_stage(v->request->backend)};
+    PipelineRequest request = {.model = v->request->model, .target = v->request->target, .schedule = v->request->schedule, .stop = backend_stage(v->request->backend)};
     request.plan = (PlanOptions){.keep_all = keep_all, .reproducible = v->request->reproducible};
     if (keep_all) request.model.batch /= v->plain.pipeline.turns; /* the inputs that are merged */
     if (!pipeline_run(v->arena, &request, &build->pipeline, v->diags)) return false;

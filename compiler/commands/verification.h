@@ -10,6 +10,7 @@ typedef struct {
     ModelRequest model;
     const char *target;    /* NULL: all */
     bool reproducible;     /* compiled so; then all forms must give the same bits */
+    const char *schedule;  /* a schedule file, or NULL */
     Backend backend;
     WeightRequest weights; /* path NULL: random values */
     uint64_t seed;

@@ -50,6 +50,7 @@ int command_verify(int argc, char **argv)
         BATCH_OPTION(o),
         TARGET_OPTION(o),
         REPRODUCIBLE_OPTION(o),
+        SCHEDULE_OPTION(o),
         BACKEND_OPTION(o),
         {"weights", 'w', OPTION_TEXT, &request.weights.path, "FILE", "the checkpoint; without it: seeded random values"},
         BIND_OPTIONS(request.weights),
@@ -67,6 +68,7 @@ int command_verify(int argc, char **argv)
         request.seed = (uint64_t)seed;
         request.target = o.target;
         request.reproducible = o.reproducible;
+        request.schedule = o.schedule;
         request.model = model_request(arena, &o, files.data[0]);
         bool done = backend_find(o.backend, &request.backend, diags) && verify_model(arena, &request, &result, diags);
         code = report(diags);

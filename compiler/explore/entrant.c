@@ -34,7 +34,7 @@ static bool make_loops(Exploration *e, Entrant *x)
     const Sweep *sweep = e->sweep;
     x->arena = arena_new();
     PipelineRequest request = {.model = variant_request(x->arena, e, x->variant), .target = sweep->target ? sweep->target : target_native(),
-                               .stop = backend_stage(sweep->backend)};
+                               .schedule = sweep->schedule, .stop = backend_stage(sweep->backend)};
     return pipeline_run(x->arena, &request, &x->pipeline, diagnostics_new(x->arena));
 }
 

@@ -19,7 +19,7 @@ typedef struct {
 } Vary;
 
 typedef struct {
-    const char *path, *model, *target;
+    const char *path, *model, *target, *schedule;
     Backend backend;
     Words sets;             /* what all variants have */
     LIST(Vary) varies;

@@ -213,6 +213,7 @@ const char *sweep_identity(Arena *arena, const Sweep *sweep, const char *model_t
     Text text = text_new(arena);
     text_printf(&text, "gmlpc %s\n%s\n%s\n%s\n%ld %ld %" PRIu64 " %g %ld %d\n", GMLPC_VERSION, model_text, sweep->model ? sweep->model : "",
                 sweep->target ? sweep->target : "", sweep->sample, sweep->measured, sweep->seed, sweep->seconds, sweep->threads, (int)sweep->backend);
+    if (sweep->schedule) text_printf(&text, "schedule %s\n", sweep->schedule);
     text_printf(&text, "where %s\n", sweep->where ? sweep->where : "");
     for (int i = 0; i < sweep->sets.count; i++) text_printf(&text, "set %s\n", sweep->sets.data[i]);
     for (int i = 0; i < sweep->varies.count; i++) {

@@ -36,6 +36,37 @@ static void choose_copy(Lowering *l, Tiling *t)
     t->width = width;
 }
 
+static void add_extents(Text *shape, const char *name, Index *const *indices, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (i) text_printf(shape, "x%lld", (long long)indices[i]->extent);
+        else text_printf(shape, "%s%s=%lld", shape->length ? " " : "", name, (long long)indices[i]->extent);
+    }
+}
+
+static const char *shape_of(Lowering *l, const Contraction *c)
+{
+    Text shape = text_new(l->arena);
+    add_extents(&shape, "b", c->batch, c->batch_count);
+    add_extents(&shape, "m", c->m, c->m_count);
+    add_extents(&shape, "n", c->n, c->n_count);
+    add_extents(&shape, "k", c->k, c->k_count);
+    if (c->panels) text_add(&shape, " panels");
+    return text_string(&shape);
+}
+
+/* What a schedule file says, where that can be built. */
+static void choose_measured(Lowering *l, Tiling *t)
+{
+    t->shape = shape_of(l, t->contraction);
+    TileChoice *choice = tiles_find(l->plan->tiles, l->target->name, t->shape);
+    if (!choice) return;
+    choice->used = true;
+    if (choice->height && !choice->refused)
+        choice->refused = why_no_tile(l->target, t->columns, t->contraction->panels ? t->panel : 0, choice->height, choice->width);
+    t->choice = choice->refused ? NULL : choice;
+}
+
 static void choose_geometry(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
@@ -44,9 +75,12 @@ static void choose_geometry(Lowering *l, Tiling *t)
     t->column = c->n[c->n_count - 1];
     t->rows = t->row ? t->row->extent : 1;
     t->columns = t->column->extent;
+    if (!t->inside) choose_measured(l, t);
     t->width = choose_width(l->target, t->rows, t->columns, contraction_steps(c), c->panels ? t->panel : 0);
+    if (t->choice && t->choice->height) t->width = t->choice->width;
     choose_copy(l, t);
-    t->cut = cut_rows(l->target, t->rows, t->width);
+    bool measured = t->choice && t->choice->height && t->choice->width == t->width;
+    t->cut = measured ? cut_evenly(t->rows, t->choice->height) : cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;
     t->full_blocks = t->columns / block;
     t->rest = (int)(t->columns - t->full_blocks * block);
@@ -98,14 +132,18 @@ static void choose_groups(Lowering *l, Tiling *t)
     int64_t elements = 1;
     for (int axis = 0; axis < c->rows->count; axis++) elements += (c->rows->tensor->extents[axis] - 1) * access->strides[axis];
     int64_t bytes = elements * 4 / t->batches;
-    if (!t->row || bytes <= CACHED_BYTES || t->blocks < FEW_BLOCKS || t->tile_tasks > 1) return;
-    int64_t groups = (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+    t->grouped = t->row && bytes > GROUP_BYTES / 2 && t->blocks >= FEW_BLOCKS && t->tile_tasks == 1;
+    int64_t groups = bytes <= CACHED_BYTES ? 1 : (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+    if (t->choice && t->choice->groups) groups = t->choice->groups;
+    t->groups = 1;
+    if (!t->grouped || groups == 1) return;
     t->group = t->row;
     for (int k = c->m_count - 1; k >= 0; k--)
         if (c->m[k] != t->row) t->group = c->m[k];
     int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
     t->one_cut = t->group == t->row;
     t->group_size = (extent + groups - 1) / groups;
+    t->groups = (int)((extent + t->group_size - 1) / t->group_size);
 }
 
 typedef struct {
@@ -332,7 +370,7 @@ static bool is_suitable(Lowering *l, const Tiling *t)
 
 bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction *contraction, Tiling *tiling)
 {
-    *tiling = (Tiling){.contraction = contraction, .panel = family_panel_columns(l->plan->family)};
+    *tiling = (Tiling){.contraction = contraction, .inside = true, .panel = family_panel_columns(l->plan->family)};
     lowering_equation(l, equation);
     if (!is_suitable(l, tiling)) return false;
     choose_geometry(l, tiling);
@@ -356,6 +394,10 @@ bool lower_contraction(Lowering *l)
     choose_geometry(l, &tiling);
     choose_tasks(l, &tiling);
     choose_groups(l, &tiling);
+    LoopTile *tile = arena_new_object(l->arena, LoopTile);
+    *tile = (LoopTile){tiling.shape, tiling.rows, tiling.columns, contraction_steps(tiling.contraction), tiling.contraction->panels ? tiling.panel : 0,
+                       tiling.cut.height, tiling.width, tiling.groups, tiling.grouped};
+    l->kernel->tile = tile;
     l->kernel->tasks = tiling.batch_tasks * tiling.block_tasks * tiling.tile_tasks;
     Nest nest = {.tiling = &tiling};
     nest.tile_part = part_of_task(l, 1, tiling.tile_tasks);

@@ -8,7 +8,7 @@
 enum { FMAS_A_CYCLE = 2, LOADS_A_CYCLE = 2, FMA_LATENCY = 4 };
 
 /* Accumulators, the column vectors, a row's scalar, and one to spare. */
-static int most_rows(const Target *target, int width)
+int most_rows(const Target *target, int width)
 {
     static const int plain[] = {0, 6, 4, 3, 3, 1, 1, 1, 1};
     if (target->lanes == 1) return plain[width];
@@ -55,9 +55,8 @@ static double tile_cycles(const Target *target, int height, int width, int64_t s
     return step * (double)steps + cycles_a_start + 2 * fmas;
 }
 
-static double block_cycles(const Target *target, int64_t rows, int width, int64_t steps)
+static double cut_cycles(const Target *target, Cut cut, int width, int64_t steps)
 {
-    Cut cut = cut_rows(target, rows, width);
     double cycles = (double)cut.tall * tile_cycles(target, cut.height, width, steps);
     if (cut.tall < cut.tiles) cycles += (double)(cut.tiles - cut.tall) * tile_cycles(target, cut.height - 1, width, steps);
     return cycles;
@@ -69,6 +68,14 @@ static bool fits_panels(int width, int64_t vectors, int panel)
     return panel == 0 || width % panel == 0 || panel % width == 0 || width == vectors;
 }
 
+/* Of all columns, in blocks of `width` vectors whose rows are cut into tiles of at most `height`. */
+static double size_cycles(const Target *target, int64_t rows, int64_t vectors, int64_t steps, int height, int width)
+{
+    int rest = (int)(vectors % width);
+    double cycles = (double)(vectors / width) * cut_cycles(target, cut_evenly(rows, height), width, steps);
+    return rest ? cycles + cut_cycles(target, cut_rows(target, rows, rest), rest, steps) : cycles;
+}
+
 int choose_width(const Target *target, int64_t rows, int64_t columns, int64_t steps, int panel)
 {
     int64_t vectors = (columns + target->lanes - 1) / target->lanes;
@@ -76,11 +83,46 @@ int choose_width(const Target *target, int64_t rows, int64_t columns, int64_t st
     double least = 0;
     for (int width = 1; width <= MOST_WIDTH && width <= vectors; width++) {
         if (!fits_panels(width, vectors, panel / target->lanes)) continue;
-        double cycles = (double)(vectors / width) * block_cycles(target, rows, width, steps);
-        if (vectors % width) cycles += block_cycles(target, rows, (int)(vectors % width), steps);
+        double cycles = size_cycles(target, rows, vectors, steps, most_rows(target, width), width);
         if (width > 1 && cycles >= least) continue;
         least = cycles;
         best = width;
     }
     return best;
+}
+
+/* --- measured instead of computed ------------------------------------------------------------------------------------ */
+const char *why_no_tile(const Target *target, int64_t columns, int panel, int height, int width)
+{
+    int64_t vectors = (columns + target->lanes - 1) / target->lanes;
+    if (width > MOST_WIDTH || width > vectors) return "the tile is wider than the columns, or than any tile";
+    if (!fits_panels(width, vectors, panel / target->lanes)) return "the tile's width neither divides a panel nor holds whole ones";
+    return height > most_rows(target, width) ? "the tile needs more registers than the target has" : NULL;
+}
+
+static void insert_size(TileSize *sizes, int *count, int most, TileSize size)
+{
+    int at = *count;
+    for (int i = 0; i < *count; i++)
+        if (sizes[i].height == size.height && sizes[i].width == size.width) return;
+    if (at == most && size.cycles >= sizes[at - 1].cycles) return;
+    if (at == most) at--;
+    else ++*count;
+    for (; at > 1 && sizes[at - 1].cycles > size.cycles; at--) sizes[at] = sizes[at - 1];
+    sizes[at] = size;
+}
+
+int tile_candidates(const Target *target, int64_t rows, int64_t columns, int64_t steps, int panel, TileSize *sizes, int most)
+{
+    int64_t vectors = (columns + target->lanes - 1) / target->lanes;
+    int count = 1, own = choose_width(target, rows, columns, steps, panel);
+    sizes[0] = (TileSize){cut_rows(target, rows, own).height, own, 0};
+    for (int width = 1; width <= MOST_WIDTH; width++)
+        for (int less = 0; less < 4; less++) { /* fewer rows: more tiles, of which more are full */
+            int64_t tiles = cut_rows(target, rows, width).tiles + less;
+            int height = (int)((rows + tiles - 1) / tiles);
+            if (tiles > rows || why_no_tile(target, columns, panel, height, width)) continue;
+            insert_size(sizes, &count, most, (TileSize){height, width, size_cycles(target, rows, vectors, steps, height, width)});
+        }
+    return count;
 }

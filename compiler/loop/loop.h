@@ -87,6 +87,15 @@ struct Statement {
 };
 
 /* A vector array of accumulators is a group of variables (acc_0_0 …), never memory. */
+/* How a contraction was cut into tiles, and what that followed from. */
+typedef struct {
+    const char *shape;            /* as schedule files have it */
+    int64_t rows, columns, steps;
+    int panel;                    /* columns of a packed panel, 0: none */
+    int height, width, groups;    /* rows and vectors of a tile; 1: rows are not taken in groups */
+    bool grouped;                 /* they could be */
+} LoopTile;
+
 typedef struct LoopKernel {
     const Kernel *kernel;
     const Target *target;
@@ -96,6 +105,7 @@ typedef struct LoopKernel {
     Block body;
     int64_t stack_bytes;
     int tile_rows, tile_columns;  /* of the largest tile of its contractions; 0: it has none */
+    const LoopTile *tile;         /* or NULL: no contraction, or one inside of a row kernel */
     bool uses[MOST_FUNCTIONS];    /* element functions called with VECTOR (or, when lanes is 1, FLOAT) operands */
     bool uses_scalar[MOST_FUNCTIONS]; /* called with FLOAT operands while lanes is not 1 */
 } LoopKernel;

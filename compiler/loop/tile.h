@@ -16,6 +16,16 @@ Cut cut_evenly(int64_t rows, int most);
 enum { MOST_HEIGHT = 16, MOST_WIDTH = 8 };
 /* Vectors of a tile; panel: columns of a packed panel, 0: the columns are not packed. */
 int choose_width(const Target *target, int64_t rows, int64_t columns, int64_t steps, int panel);
+/* The most rows that a tile of so many vectors holds in registers. */
+int most_rows(const Target *target, int width);
+/* NULL, or why a tile can't have this size. */
+const char *why_no_tile(const Target *target, int64_t columns, int panel, int height, int width);
+/* The sizes that the cost model ranks best, its own choice first; returns how many, `most` at most. */
+typedef struct {
+    int height, width;
+    double cycles;
+} TileSize;
+int tile_candidates(const Target *target, int64_t rows, int64_t columns, int64_t steps, int panel, TileSize *sizes, int most);
 /* The rows of a tile whose scalars are memory operands of their multiply-adds; the others are spread into a register first. */
 int spread_rows(const Target *target, int height, int width);
 
@@ -32,6 +42,11 @@ typedef struct {
     int64_t group_size;        /* of its extent, or row tiles where it is `row` */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
+    TileChoice *choice;        /* of a schedule file; or NULL */
+    const char *shape;
+    bool inside;               /* of a row kernel, which cuts rows itself: measurements don't count */
+    bool grouped;              /* rows could be taken in groups */
+    int groups;
     bool copies;               /* direct columns are copied, block by block, to a dense array on the stack */
     int64_t batches, batch_tasks, block_tasks, tile_tasks;
 } Tiling;

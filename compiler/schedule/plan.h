@@ -5,6 +5,7 @@
 #define GM_SCHEDULE_PLAN_H
 
 #include "equation/equation.h"
+#include "schedule/tiles.h"
 #include "target/target.h"
 
 /* --- layouts ------------------------------------------------------------------------------------------------------ */
@@ -142,6 +143,7 @@ typedef struct Plan {
     int64_t blob_bytes;     /* payload */
     bool reproducible;      /* every sum has one order, every rounding one place, whatever the target: see loop/reduce.c */
     LIST(PlanNote) notes;
+    Tiles *tiles;           /* chosen by measurement, for lowering; or NULL */
 } Plan;
 
 typedef struct {
