@@ -274,7 +274,7 @@ const char *builder_identifier(Builder *builder, const char *name)
     if (!*plain || !isalpha((unsigned char)*plain)) plain = arena_printf(builder->arena, "v%s", plain);
     if (is_reserved(plain)) plain = arena_printf(builder->arena, isupper((unsigned char)*plain) ? "v_%s" : "%s_", plain);
     if (strncmp(plain, "gm_", 3) == 0) plain = arena_printf(builder->arena, "v_%s", plain);
-    const char *free_name = plain;
+    const char *free_name;
     int *count = map_get(&builder->names, plain);
     if (!count) {
         count = arena_new_object(builder->arena, int);
