@@ -85,7 +85,7 @@ int command_bench(int argc, char **argv)
     int code = options_parse(arena, argc, argv, "MODEL.gm [OPTION…]", "Measures a compiled model: median, spread, GFLOP/s, percent of this machine's peak.", rows,
                              sizeof rows / sizeof rows[0], &files);
     if (code < 0 && files.count != 1) code = wrong_call("bench", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
-    if (code < 0 && (o.threads < 1 || o.threads > 256)) code = wrong_call("bench", "--threads is 1 to 256, not %ld", o.threads);
+    if (code < 0 && (o.threads < 1 || o.threads > MOST_THREADS)) code = wrong_call("bench", "--threads is 1 to %d, not %ld", MOST_THREADS, o.threads);
     if (code < 0) code = check_batch("bench", &o.model);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);

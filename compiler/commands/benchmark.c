@@ -53,9 +53,28 @@ typedef struct {
     int first, runs;
 } Span;
 
-static Moment moment(const Target *target, long threads)
+/* One thread's look. */
+typedef struct {
+    const Target *target;
+    double peak[MOST_THREADS], nops[MOST_THREADS];
+} Looks;
+
+static void look(void *argument, int index)
 {
-    return (Moment){.peak = peak_gflops(target, 1) * (double)threads, .nops = nop_rate(), .switches = switches()};
+    Looks *looks = argument;
+    looks->peak[index] = peak_gflops(looks->target, 1);
+    looks->nops[index] = nop_rate();
+}
+
+/* Every thread looks at its own core at the same time: the peak of them all, the slowest no-operations. */
+static Moment moment(const Runner *runner, const Target *target, long threads)
+{
+    Looks looks = {.target = target};
+    if (runner->threaded) runner->executor.parallel_for(runner->executor.context, (int)threads, look, &looks);
+    else look(&looks, 0);
+    Moment now = {.nops = looks.nops[0], .switches = switches()};
+    for (long i = 0; i < threads; i++) now.peak += looks.peak[i], now.nops = fmin(now.nops, looks.nops[i]);
+    return now;
 }
 
 /* Runs for about `seconds` in short spans, with a look at the machine between them. Returns the number of spans. */
@@ -64,7 +83,7 @@ static int run_spans(const Runner *runner, const Target *target, double seconds,
     int runs = 0, count = 0;
     for (int i = 0; i < 2; i++) run_once(runner);
     double begin = now_ns();
-    Moment before = moment(target, threads);
+    Moment before = moment(runner, target, threads);
     while (runs < MOST_RUNS && (runs < FEWEST_RUNS || now_ns() - begin < seconds * 1e9)) {
         double start = now_ns();
         Span *span = &spans[count++];
@@ -76,7 +95,7 @@ static int run_spans(const Runner *runner, const Target *target, double seconds,
         }
         double spent = now_ns() - start;
         long lost = switches() - before.switches;
-        Moment after = moment(target, threads);
+        Moment after = moment(runner, target, threads);
         *span = (Span){fmin(before.peak, after.peak), fmin(before.nops, after.nops), (before.peak + after.peak) / 2, spent * 1e-6, lost > 0, span->first, runs - span->first};
         before = (Moment){after.peak, after.nops, switches()};
     }

@@ -6,6 +6,8 @@
 #include "commands/compiled.h"
 #include "weights/weights.h"
 
+enum { MOST_THREADS = 256 };
+
 typedef struct {
     const char *form;                  /* that ran: "avx512" */
     double median, low, high, fastest; /* milliseconds; low and high: quartiles */
