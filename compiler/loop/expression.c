@@ -196,6 +196,34 @@ static Lowered lower_operand(Lowering *l, const Expr *expr, bool along)
     return along ? to_vector(l, x) : to_real(l, x);
 }
 
+/* The function that a chain of element functions in one variable was fitted as, -1: it is none. */
+enum { MOST_VARIABLES = 8 };
+static int find_chain(const Lowering *l, const Expr *expr, const Expr **variable)
+{
+    const Expr *variables[MOST_VARIABLES];
+    if (expr->integer) return -1;
+    int count = chain_variables(expr, variables, MOST_VARIABLES);
+    for (int k = 0; k < count; k++) {
+        Chain chain;
+        if (!chain_make(expr, variables[k], &chain) || !chain_is_composed(&chain)) continue;
+        int function = fits_find(l->fits, &chain, l->target);
+        if (function < 0) continue;
+        if (variable) *variable = variables[k];
+        return function;
+    }
+    return -1;
+}
+
+static bool lower_chain(Lowering *l, const Expr *expr, bool along, Lowered *result)
+{
+    const Expr *variable;
+    int function = find_chain(l, expr, &variable);
+    if (function < 0) return false;
+    *result = lower_operand(l, variable, along);
+    result->value = build_call(l->build, function, result->value, NULL);
+    return true;
+}
+
 /* a * b + c, a * b - c, c - a * b, where the product has no other use and is not known further out than the sum. */
 static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *result)
 {
@@ -204,7 +232,8 @@ static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *resu
     int which = -1;
     for (int k = 1; k >= 0; k--) {
         const Expr *product = expr->args[k];
-        if (product->kind == EXPR_APPLY && product->function == FN_MUL && !product->integer && node_info(l, product)->uses == 1) which = k;
+        if (product->kind == EXPR_APPLY && product->function == FN_MUL && !product->integer && node_info(l, product)->uses == 1 && find_chain(l, product, NULL) < 0)
+            which = k;
     }
     if (which < 0) return false;
     const Expr *product = expr->args[which];
@@ -227,25 +256,6 @@ static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *resu
     }
     result->value = build_op(build, OP_FMA, x[0].value, x[1].value, x[2].value);
     return true;
-}
-
-/* A chain of element functions in one variable, as one function. */
-enum { MOST_VARIABLES = 8 };
-static bool lower_chain(Lowering *l, const Expr *expr, bool along, Lowered *result)
-{
-    const Expr *variables[MOST_VARIABLES];
-    if (expr->integer) return false;
-    int count = chain_variables(expr, variables, MOST_VARIABLES);
-    for (int k = 0; k < count; k++) {
-        Chain chain;
-        if (!chain_make(expr, variables[k], &chain) || !chain_is_composed(&chain)) continue;
-        int function = fits_find(l->fits, &chain, l->target);
-        if (function < 0) continue;
-        *result = lower_operand(l, variables[k], along);
-        result->value = build_call(l->build, function, result->value, NULL);
-        return true;
-    }
-    return false;
 }
 
 static Lowered lower_apply(Lowering *l, const Expr *expr)
@@ -299,10 +309,12 @@ static Lowered lower_node(Lowering *l, const Expr *expr)
     bug("lowering %s: a reduction that was not computed", l->kernel->kernel->name);
 }
 
-/* Trees stay readable: what is deeper than this gets a name. */
-enum { DEEPEST_TREE = 5 };
+/* Trees stay readable: what is deeper than this gets a name. An address is as good as a name: a product of two elements must stay a product
+ * for its sum to be fused with it. */
+enum { DEEPEST_TREE = 5, DEPTH_OF_LOAD = 2 };
 static int tree_depth(const Value *value)
 {
+    if (value->op == OP_LOAD || value->op == OP_LOAD_VECTOR || value->op == OP_LOAD_PART) return DEPTH_OF_LOAD;
     int deepest = 0;
     for (int k = 0; k < 4 && value->operands[k]; k++) {
         int depth = tree_depth(value->operands[k]);

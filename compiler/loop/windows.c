@@ -1,19 +1,20 @@
 /* Kernels of reductions over windows: depthwise convolutions, pooling.
  * In: one equation whose operands are neighbours along its last free index (plan.h, Kernel.windows).  Out: tasks, and loops
  *
- *   for the outer free indices, for a block of vectors along the last one, for a tile of positions along the one before: accumulators
+ *   for the outer free indices, for a block of vectors along the last one, for a tile of positions along the last that windows move along: accumulators
  *   for every position and vector; for the window: each operand of the block is loaded once and used for all positions that want it
  *
  * Every element is computed alone, in the order of the window, whatever the tile or the number of tasks. */
 #include "loop/tile.h"
 
+#include "equation/index.h"
 #include "support/bug.h"
 
 enum { MOST_POSITIONS = 7, MOST_VECTORS = 2 };
 
 typedef struct {
     const Expr *reduce;
-    const Index *vector, *position; /* vectors run along the one, tiles along the other */
+    const Index *vector, *position; /* vectors run along the one, tiles along the other, which windows move along */
     int outer_count;
     const Index *outer[MAX_RANK * 2];
     int vectors;                    /* of a block */
@@ -211,6 +212,30 @@ static void outer_loops(Lowering *l, const Windows *windows)
     loop_close(l, loop);
 }
 
+static bool moves(const Expr *subscript, const Expr *reduce, const Index *index)
+{
+    Linear linear;
+    if (!index_linear(subscript, &linear) || !linear_coefficient(&linear, index)) return false;
+    for (int k = 0; k < reduce->index_count; k++)
+        if (linear_coefficient(&linear, reduce->indices[k])) return true;
+    return false;
+}
+
+static bool windows_move(const Expr *expr, const Expr *reduce, const Index *index)
+{
+    for (int k = 0; k < expr->count; k++)
+        if (expr->kind == EXPR_READ ? moves(expr->args[k], reduce, index) : windows_move(expr->args[k], reduce, index)) return true;
+    return false;
+}
+
+/* Of the free indices but the vectors', the innermost that windows move along. */
+static int find_position(const Expr *reduce, const Equation *equation)
+{
+    int position = equation->free_count - 2;
+    while (position > 0 && !windows_move(reduce->args[0], reduce, equation->free[position])) position--;
+    return position;
+}
+
 bool lower_windows(Lowering *l)
 {
     const Equation *equation = l->kernel->kernel->equations.data[0];
@@ -219,8 +244,10 @@ bool lower_windows(Lowering *l)
     if (!result_is_dense(l, windows.vector)) return false;
     if (l->target->lanes > 1 && (vector_cost(l, equation->value, windows.vector) != 0 || vector_cost(l, windows.reduce->args[0], windows.vector) != 0))
         return false;
-    windows.position = equation->free[equation->free_count - 2];
-    for (int k = 0; k + 2 < equation->free_count; k++) windows.outer[windows.outer_count++] = equation->free[k];
+    int position = find_position(windows.reduce, equation);
+    windows.position = equation->free[position];
+    for (int k = 0; k + 1 < equation->free_count; k++)
+        if (k != position) windows.outer[windows.outer_count++] = equation->free[k];
     int64_t vectors = (windows.vector->extent + l->target->lanes - 1) / l->target->lanes;
     windows.vectors = l->target->lanes == 1 || vectors == 1 ? 1 : MOST_VECTORS;
     l->kernel->tasks = share_tasks(l->kernel->kernel->serial ? 0 : window_work(&windows), outer_total(&windows));

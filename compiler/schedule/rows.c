@@ -81,7 +81,8 @@ static bool is_windows(const Equation *equation)
     const Expr *reduce = equation_reduce(equation);
     if (!reduce || reduce->reduction == REDUCE_ARGMAX || reduce->args[0]->integer || equation->free_count < 2) return false;
     const Index *last = equation->free[equation->free_count - 1];
-    if (equation->rank == 0 || !subscript_is(equation->subscripts[equation->rank - 1], last)) return false;
+    Linear linear;
+    if (equation->rank == 0 || !index_linear(equation->subscripts[equation->rank - 1], &linear) || linear_coefficient(&linear, last) != 1) return false;
     Windows windows = {.equation = equation, .last = last, .plain = true};
     expr_reads(equation->value, reduce, visit_windows, &windows);
     return windows.plain && windows.along && windows.moving;
