@@ -139,7 +139,7 @@ int64_t contraction_steps(const Contraction *c)
     return count;
 }
 
-static void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
+void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
 {
     Statement *statement = build_statement(l->build, LOOP_PREFETCH);
     statement->buffer = buffer;

@@ -82,4 +82,7 @@ void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
 void lower_tile(Lowering *l, Tile *tile);
 
+/* The line of an element; to be written, where the kernel writes the buffer. */
+void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
+
 #endif
