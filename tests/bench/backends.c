@@ -2,12 +2,11 @@
  *   bench_backends errors MODEL.gm [NAME]           prints  C's error,JIT's error
  *   bench_backends times MODEL.gm [NAME] [SECONDS]  prints  C ms,JIT ms,C/JIT,ms to compile C,ms to compile by the JIT
  * Errors are the largest of `gmlpc verify`. Times are medians of slots in which the two take turns; the ratio is the median of the slots' ratios. */
-#include "commands/inputs.h"
+#include "bench/side.h"
+
 #include "commands/peak.h"
 #include "commands/report.h"
 #include "commands/verification.h"
-#include "emit_c/blob.h"
-#include "support/bug.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,60 +14,12 @@
 
 enum { SLOTS = 15, FEWEST_SLOTS = 3 };
 
-typedef struct {
-    Pipeline pipeline;
-    CompiledModel compiled;
-    double compile_ms;
-    unsigned char *memory;
-    void *weights, **inputs, **outputs;
-} Side;
-
-/* From the text of the model to code that can be called; then weights and inputs. */
-static bool prepare(Arena *arena, const ModelRequest *model, Backend backend, Side *side, Diagnostics *diags)
-{
-    double begin = now_ns();
-    PipelineRequest request = {.model = *model, .target = target_native(), .stop = backend_stage(backend)};
-    if (!pipeline_run(arena, &request, &side->pipeline, diags) || !compiled_load(arena, &side->pipeline, backend, &side->compiled, diags)) return false;
-    side->compile_ms = 1e-6 * (now_ns() - begin);
-    size_t size = 0;
-    unsigned char *payload = weights_pack(side->pipeline.plan, weights_random(arena, side->pipeline.module, 1), diags);
-    unsigned char *image = payload ? blob_build(side->pipeline.plan, payload, NULL, 0, &size) : NULL;
-    free(payload);
-    const gm_model *code = side->compiled.model;
-    side->weights = arena_alloc(arena, code->weights_bytes + 1);
-    side->memory = aligned_alloc(64, (code->arena_bytes + 127) / 64 * 64);
-    if (!image || !side->memory || code->bind(side->weights, image, size) != GM_OK) bug("the code refuses its weights");
-    memset(side->memory, 0, code->arena_bytes);
-    side->inputs = random_inputs(arena, side->pipeline.module, 1);
-    side->outputs = output_arrays(arena, side->pipeline.module);
-    return true;
-}
-
-static double run_once(const Side *side)
-{
-    double begin = now_ns();
-    side->compiled.model->run(side->weights, side->memory, (const void *const *)side->inputs, side->outputs);
-    return 1e-6 * (now_ns() - begin);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 /* The median of the runs that fit into a slot. */
 static double run_slot(const Side *side, double slot_ms)
 {
     double times[256], begin = now_ns();
     int count = 0;
-    do times[count++] = run_once(side);
+    do times[count++] = side_run(side);
     while (count < 256 && 1e-6 * (now_ns() - begin) < slot_ms);
     return median(times, count);
 }
@@ -79,9 +30,10 @@ static int times(Arena *arena, const ModelRequest *model, double seconds)
     Side sides[2] = {0};
     double ms[2][SLOTS], ratios[SLOTS], begin;
     int slots = 0;
-    if (!prepare(arena, model, BACKEND_C, &sides[0], diags) || !prepare(arena, model, BACKEND_LLVM, &sides[1], diags)) return report(diags);
-    (void)run_once(&sides[0]);
-    (void)run_once(&sides[1]);
+    PipelineRequest request = {.model = *model, .target = target_native()};
+    if (!side_prepare(arena, &request, BACKEND_C, &sides[0], diags) || !side_prepare(arena, &request, BACKEND_LLVM, &sides[1], diags)) return report(diags);
+    (void)side_run(&sides[0]);
+    (void)side_run(&sides[1]);
     for (begin = now_ns(); slots < SLOTS && (slots < FEWEST_SLOTS || 1e-9 * (now_ns() - begin) < seconds); slots++) {
         for (int turn = 0; turn < 2; turn++) {
             int side = (slots + turn) % 2;

@@ -1,6 +1,7 @@
 """What is measured: a model file of ours beside a PyTorch module that computes the same with the same names of weights. Modules come from timm and
 transformers by name, or from modules.py; FORMS are second ways to write a part, since which one an engine likes better is not ours to guess."""
 import dataclasses
+import importlib
 import math
 import types
 
@@ -53,16 +54,34 @@ def tokens(words, **lengths):
     return make
 
 
-def ours(name):
-    def make():
-        import modules
-        return getattr(modules, name)()
+def samples(name, count):
+    def make(batch):
+        return {name: np.random.default_rng(2).standard_normal((batch, count), dtype=np.float32)}
     return make
 
 
-def fourier_products(module):
-    import modules
-    modules.fourier_products(module)
+def regions_and_words(batch):
+    """Ids from 1 on; the last place has none."""
+    draw = np.random.default_rng(2)
+    ids = draw.integers(1, 13746, (batch, 20))
+    ids[:, -1] = 0
+    return {'regions': draw.standard_normal((batch, 196, 512), dtype=np.float32), 'ids': ids}
+
+
+def ours(name, source='modules'):
+    def make():
+        return getattr(importlib.import_module(source), name)()
+    return make
+
+
+def text(name):
+    return ours(name, 'modules_language')
+
+
+def rewritten(name, source='modules'):
+    def rewrite(module):
+        getattr(importlib.import_module(source), name)(module)
+    return rewrite
 
 
 def timm_model(name, **options):
@@ -129,11 +148,25 @@ CASES = [
     Case('cyclemlp_b1', 'examples/cyclemlp_b1/cyclemlp_b1.gm', ours('cyclemlp_b1'), image(224), title='CycleMLP-B1'),
     Case('vip_s7', 'examples/vip_s7/vip_s7.gm', ours('vip_s7'), image(224), title='ViP-Small/7'),
     Case('s2mlp_wide', 'examples/s2mlp_wide/s2mlp_wide.gm', ours('S2Mlp'), image(224), title='S2-MLP-wide'),
-    Case('minilm', 'examples/minilm/minilm.gm', ours('sentence_encoder'), tokens(30522, ids=64, mask=64), model='minilm_64', title='MiniLM-L6, 64 tokens'),
-    Case('fnet_base', 'examples/fnet_base/fnet_base.gm', ours('fnet_base'), tokens(32000, ids=512, types=512), forms={'products': fourier_products}, title='FNet-Base'),
+    Case('minilm', 'examples/minilm/minilm.gm', text('sentence_encoder'), tokens(30522, ids=64, mask=64), model='minilm_64', title='MiniLM-L6, 64 tokens'),
+    Case('fnet_base', 'examples/fnet_base/fnet_base.gm', text('fnet_base'), tokens(32000, ids=512, types=512), forms={'products': rewritten('fourier_products', 'modules_language')}, title='FNet-Base'),
     Case('aft_full_tiny', 'examples/aft/aft.gm', ours('aft_full_tiny'), image(224), model='aft_full_tiny', title='AFT-full tiny'),
     Case('aft_conv_tiny', 'examples/aft/aft.gm', ours('aft_conv_tiny'), image(224), model='aft_conv_tiny', title='AFT-conv tiny'),
-    Case('gmlp_language', 'examples/gmlp_language/gmlp_language.gm', ours('GmlpLanguage'), tokens(32000, ids=128), model='gmlp_ablation', title='gMLP for language, 128 tokens'),
+    Case('gmlp_language', 'examples/gmlp_language/gmlp_language.gm', text('GmlpLanguage'), tokens(32000, ids=128), model='gmlp_ablation', title='gMLP for language, 128 tokens'),
+    Case('aft_full_small', 'examples/aft/aft.gm', ours('aft_full_small'), image(224), model='aft_full_small', title='AFT-full small'),
+    Case('aft_conv_small', 'examples/aft/aft.gm', ours('aft_conv_small'), image(224), model='aft_conv_small', title='AFT-conv small'),
+    Case('bert_base', 'examples/bert/bert.gm', text('bert_base'), tokens(30522, ids=128, types=128, mask=128), model='bert_base', title='BERT-Base, 128 tokens'),
+    Case('bert_base_masked', 'examples/bert/bert.gm', text('MaskedBert'), tokens(30522, ids=128, types=128, mask=128), model='bert_base_masked',
+         title='BERT-Base, masked language model'),
+    Case('san_lstm', 'examples/san_vqa/san_vqa.gm', ours('san_lstm'), regions_and_words, model='san_lstm', title='SAN, LSTM'),
+    Case('san_conv', 'examples/san_vqa/san_vqa.gm', ours('san_conv'), regions_and_words, model='san_conv', title='SAN, convolutional'),
+    Case('ltpa_vgg', 'examples/ltpa_vgg/ltpa_vgg.gm', ours('AttentionVgg'), image(32), title='VGG with attention modules'),
+    Case('kw_mlp', 'examples/kw_mlp/kw_mlp.gm', ours('Keywords'), samples('samples', 16000), forms={'convolution': rewritten('cepstrum_convolution')}, title='KW-MLP, from samples'),
+    Case('kjv', 'examples/kjv/kjv.gm', text('Bible'), tokens(1024, ids=128), title='kjv, a causal aMLP'),
+    Case('amlp_base', 'examples/gmlp_language/gmlp_language.gm', text('amlp_base'), tokens(32000, ids=512), model='amlp_base', title='aMLP-Base, language'),
+    Case('gmlp_base', 'examples/gmlp_language/gmlp_language.gm', text('gmlp_base'), tokens(32000, ids=512), model='gmlp_base', title='gMLP-Base, language'),
+    *(Case(f'combiner_{form}', 'examples/combiner/combiner.gm', ours(f'combiner_{form}', 'modules_combiner'), tokens(32000, ids=2048), model=f'combiner_{form}_lm',
+           title=f'Combiner, {name}, 2,048 tokens') for form, name in (('fixed', 'fixed'), ('logsparse', 'log-sparse'), ('axial', 'axial'), ('mixture', 'axial mixture'))),
 ]
 
 

@@ -49,6 +49,8 @@ def parse():
     parser.add_argument('--work', required=True)
     parser.add_argument('--results', required=True)
     parser.add_argument('--missing', action='append', default=[])
+    parser.add_argument('--report', action='store_true')
+    parser.add_argument('--publish', action='store_true')
     return parser.parse_args()
 
 
@@ -336,11 +338,14 @@ def begin(options):
 
 def main():
     options = parse()
-    probe = begin(options)
-    for case in prepare(options):
-        measure(case[2], probe, options)
-        store(options, *case)
+    if not options.report and not options.publish:
+        probe = begin(options)
+        for case in prepare(options):
+            measure(case[2], probe, options)
+            store(options, *case)
     print(report.write(options.results))
+    if options.publish:
+        report.publish(options.results, 'kernels')
 
 
 if __name__ == '__main__':

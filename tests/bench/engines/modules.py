@@ -214,77 +214,198 @@ def aft_conv_tiny():
     return Tokens(192, 12, lambda: AftConv(192))
 
 
-class Gate(nn.Module):
-    def __init__(self, width, tokens):
+def aft_full_small():
+    return Tokens(384, 12, lambda: AftFull(384))
+
+
+def aft_conv_small():
+    return Tokens(384, 12, lambda: AftConv(384, heads=16))
+
+
+class Look(nn.Module):
+    """u plus the mean of the regions, weighted by what the query u finds."""
+    def __init__(self, width, hidden):
         super().__init__()
-        self.norm, self.weight, self.bias = nn.LayerNorm(width), nn.Parameter(torch.zeros(1, tokens, tokens)), nn.Parameter(torch.zeros(1, tokens))
+        self.image, self.sent, self.combined = nn.Linear(width, hidden), nn.Linear(width, hidden), nn.Linear(hidden, 1)
 
-    def forward(self, v):
-        return self.weight[0] @ self.norm(v) + self.bias[0][:, None]
+    def forward(self, v, u):
+        s = torch.tanh(self.combined(torch.tanh(self.image(v)) + torch.tanh(self.sent(u))[:, None]))
+        return u + (s.softmax(1) * v).sum(1)
 
 
-class LanguageBlock(nn.Module):
-    """x + proj_out(u * gate(v)), u and v the halves of gelu(proj_in(norm(x)))"""
+class Words(nn.Module):
+    """Rows of a table; words count from 1, 0 is none."""
+    def __init__(self, words, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(words, width))
+
+    def forward(self, ids):
+        return F.embedding((ids - 1).clamp(min=0), self.weight) * (ids > 0)[..., None].to(self.weight.dtype)
+
+
+class RecurrentQuestion(nn.Module):
+    """The last state of an LSTM whose cell leaves as it is, and which stands still where no word is."""
+    def __init__(self, words=13746, width=500, hidden=1024):
+        super().__init__()
+        self.w_emb, self.sent_lstm = Words(words, width), nn.Module()
+        lstm, zeros = self.sent_lstm, lambda *shape: nn.Parameter(torch.zeros(shape))
+        lstm.w_x, lstm.w_h, lstm.b_h = zeros(4 * hidden, width), zeros(4 * hidden, hidden), zeros(4 * hidden)
+
+    def forward(self, ids):
+        lstm = self.sent_lstm
+        gates = F.linear(self.w_emb(ids), lstm.w_x, lstm.b_h)
+        present = (ids > 0)[..., None]
+        h = s = gates.new_zeros(gates.shape[0], gates.shape[2] // 4)
+        for t in range(ids.shape[1]):
+            i, f, o, n = (gates[:, t] + F.linear(h, lstm.w_h)).chunk(4, -1)
+            cell = torch.sigmoid(f) * s + torch.sigmoid(i) * torch.tanh(n)
+            h, s = torch.where(present[:, t], torch.sigmoid(o) * cell, h), torch.where(present[:, t], cell, s)
+        return h
+
+
+class ConvolvedQuestion(nn.Module):
+    """One, two and three words through a matrix each, the largest over the question."""
+    def __init__(self, words=13746, width=500, counts=(256, 512, 512)):
+        super().__init__()
+        self.w_emb = Words(words, width)
+        self.conv_unigram, self.conv_bigram, self.conv_trigram = (nn.Conv1d(width, count, k + 1) for k, count in enumerate(counts))
+
+    def forward(self, ids):
+        e = self.w_emb(ids).transpose(1, 2)
+        return torch.cat([torch.tanh(conv(e)).amax(-1) for conv in (self.conv_unigram, self.conv_bigram, self.conv_trigram)], -1)
+
+
+class StackedAttention(nn.Module):
+    def __init__(self, question, width, hidden=512, features=512, classes=1000):
+        super().__init__()
+        self.question, self.image_mlp = question, nn.Linear(features, width)
+        self.attention, self.combined_mlp = nn.ModuleList(Look(width, hidden) for _ in range(2)), nn.Linear(width, classes)
+
+    def forward(self, regions, ids):
+        v, u = torch.tanh(self.image_mlp(regions)), self.question(ids)
+        for look in self.attention:
+            u = look(v, u)
+        return self.combined_mlp(u)
+
+
+def san_lstm():
+    return StackedAttention(RecurrentQuestion(), 1024)
+
+
+def san_conv():
+    return StackedAttention(ConvolvedQuestion(), 1280)
+
+
+class Convolutions(nn.Module):
+    """COUNT times convolution, batch norm, relu; with a pool behind each where asked."""
+    def __init__(self, inputs, outputs, count, pool=False):
+        super().__init__()
+        parts = []
+        for k in range(count):
+            parts += [nn.Conv2d(outputs if k else inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), *([nn.MaxPool2d(2)] if pool else [])]
+        self.op = nn.Sequential(*parts)
+
+    def forward(self, x):
+        return self.op(x)
+
+
+class Compatibility(nn.Module):
+    """The cells of a map weighted by a softmax of <op, l + g>; the sum, and the scores."""
+    def __init__(self, width):
+        super().__init__()
+        self.op = nn.Conv2d(width, 1, 1, bias=False)
+
+    def forward(self, l, g):
+        s = self.op(l + g[..., None, None])
+        a = s.flatten(2).softmax(-1)
+        return (l.flatten(2) * a).sum(-1), s[:, 0]
+
+
+class AttentionVgg(nn.Module):
+    def __init__(self, classes=10, widths=(64, 128, 256, 512, 512, 512)):
+        super().__init__()
+        before = (3, *widths)
+        for k, count in enumerate((2, 2, 3, 3, 3, 2)):
+            setattr(self, f'conv_block{k + 1}', Convolutions(before[k], widths[k], count, pool=k == 5))
+        self.dense, self.projector = nn.Conv2d(512, 512, 1), nn.Module()
+        self.projector.op = nn.Conv2d(256, 512, 1, bias=False)
+        self.attn1, self.attn2, self.attn3, self.classify = Compatibility(512), Compatibility(512), Compatibility(512), nn.Linear(1536, classes)
+
+    def forward(self, pixels):
+        l1 = self.conv_block3(self.conv_block2(self.conv_block1(pixels)))
+        l2 = self.conv_block4(F.max_pool2d(l1, 2))
+        l3 = self.conv_block5(F.max_pool2d(l2, 2))
+        g = self.dense(self.conv_block6(F.max_pool2d(l3, 2))).mean((2, 3))
+        looks = [module(l, g) for module, l in ((self.attn1, self.projector.op(l1)), (self.attn2, l2), (self.attn3, l3))]
+        return self.classify(torch.cat([y for y, _ in looks], -1)), *(s for _, s in looks)
+
+
+class Cepstrum(nn.Module):
+    """Samples to mel-frequency cepstral coefficients: librosa's numerics, the Fourier transform of each window as products with a table."""
+    def __init__(self, rate=16000, window=480, hop=160, mels=40):
+        super().__init__()
+        real = dict(dtype=torch.float64)
+        self.window, self.hop, bins = window, hop, torch.arange(window // 2 + 1, **real)
+        n = torch.arange(window, **real)
+        angle = 2 * torch.pi / window * (bins[:, None] * n).remainder(window)
+        hann = 0.5 - 0.5 * torch.cos(2 * torch.pi / window * n)
+        self.table('waves', torch.cat([torch.cos(angle) * hann, torch.sin(angle) * hann]))
+        log_step, top = torch.log(torch.tensor(6.4, **real)) / 27, rate / 2
+        last = 15 + torch.log(torch.tensor(top / 1000, **real)) / log_step
+        mel = last * torch.arange(mels + 2, **real) / (mels + 1)
+        edge = torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp(log_step * (mel - 15)))
+        f, low, middle, high = bins * rate / window, edge[:-2, None], edge[1:-1, None], edge[2:, None]
+        self.table('filters', torch.minimum((f - low) / (middle - low), (high - f) / (high - middle)).clamp(min=0) * 2 / (high - low))
+        q = torch.arange(mels, **real)
+        cosines = torch.cos(torch.pi / (2 * mels) * q[:, None] * (2 * q + 1)) * (2 / mels) ** 0.5
+        cosines[0] /= 2 ** 0.5
+        self.table('cosines', cosines)
+
+    def table(self, name, value):
+        self.register_buffer(name, value.float(), persistent=False)
+
+    def spectrum(self, samples):
+        """[B, S] -> [B, frames, 2 bins]"""
+        return F.linear(samples.unfold(1, self.window, self.hop), self.waves)
+
+    def forward(self, samples):
+        y = self.spectrum(samples)
+        power = sum(part * part for part in y.chunk(2, -1))
+        d = 10 * torch.log10(F.linear(power, self.filters).clamp(min=1e-10))
+        return F.linear(torch.maximum(d, d.amax((1, 2), keepdim=True) - 80), self.cosines)
+
+
+def cepstrum_convolution(module):
+    """The windows as a convolution of as many filters as waves."""
+    def spectrum(samples):
+        part = module.cepstrum
+        return F.conv1d(samples[:, None], part.waves[:, None], stride=part.hop).transpose(1, 2)
+    module.cepstrum.spectrum = spectrum
+
+
+class KeywordBlock(nn.Module):
+    """x + norm(proj_out(u * gate(v)))"""
     def __init__(self, width, hidden, tokens):
         super().__init__()
         self.fn = nn.Module()
         self.fn.norm, self.fn.fn = nn.LayerNorm(width), nn.Module()
-        self.fn.fn.fn = inner = nn.Module()
-        inner.proj_in, inner.sgu, inner.proj_out = nn.Sequential(nn.Linear(width, hidden)), Gate(hidden // 2, tokens), nn.Linear(hidden // 2, width)
+        inner = self.fn.fn
+        inner.proj_in, inner.sgu, inner.proj_out = nn.Sequential(nn.Linear(width, hidden)), nn.Module(), nn.Linear(hidden // 2, width)
+        inner.sgu.norm, inner.sgu.proj = nn.LayerNorm(hidden // 2), nn.Conv1d(tokens, tokens, 1)
 
     def forward(self, x):
-        inner = self.fn.fn.fn
-        u, v = F.gelu(inner.proj_in(self.fn.norm(x))).chunk(2, -1)
-        return x + inner.proj_out(u * inner.sgu(v))
+        inner = self.fn.fn
+        u, v = F.gelu(inner.proj_in(x)).chunk(2, -1)
+        return x + self.fn.norm(inner.proj_out(u * inner.sgu.proj(inner.sgu.norm(v))))
 
 
-class GmlpLanguage(nn.Module):
-    """Masked language model of 128 tokens, its embedding tied to its head."""
-    def __init__(self, words=32000, tokens=128, width=512, hidden=3072, depth=36):
+class Keywords(nn.Module):
+    """KW-MLP behind its front end: a second of samples to words."""
+    def __init__(self, width=64, hidden=256, depth=12, tokens=98, classes=35):
         super().__init__()
-        self.to_embed, self.layers = nn.Embedding(words, width), nn.Sequential(*(LanguageBlock(width, hidden, tokens) for _ in range(depth)))
-        self.to_logits = nn.ModuleList([nn.LayerNorm(width), nn.Module()])
-        self.to_logits[1].bias = nn.Parameter(torch.zeros(words))
+        self.cepstrum, self.to_patch_embed = Cepstrum(), nn.Sequential(nn.Identity(), nn.Linear(40, width))
+        self.layers = nn.Sequential(*(KeywordBlock(width, hidden, tokens) for _ in range(depth)))
+        self.to_logits = nn.Sequential(nn.LayerNorm(width), nn.Identity(), nn.Linear(width, classes))
 
-    def forward(self, ids):
-        return F.linear(self.to_logits[0](self.layers(self.to_embed(ids))), self.to_embed.weight, self.to_logits[1].bias)
-
-
-def sentence_encoder():
-    """transformers' BERT in the sizes of MiniLM-L6, the mean over its tokens, length 1."""
-    from transformers import BertConfig, BertModel
-
-    class Sentence(BertModel):
-        def forward(self, ids, mask):
-            x = super().forward(input_ids=ids, attention_mask=mask).last_hidden_state
-            kept = mask[..., None].to(x.dtype)
-            return F.normalize((x * kept).sum(1) / kept.sum(1).clamp(min=1e-9), dim=-1, eps=1e-12)
-    config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, max_position_embeddings=512)
-    return Sentence(config, add_pooling_layer=False)
-
-
-class Fourier(nn.Module):
-    """The real part of a Fourier transform over tokens and channels as four products: what engines without a fast one are given."""
-    def forward(self, x):
-        n, c = x.shape[1:]
-        turn = lambda m: torch.outer(torch.arange(m, dtype=torch.float64), torch.arange(m, dtype=torch.float64)) * (-2 * torch.pi / m)
-        tokens, channels = turn(n), turn(c)
-        part = lambda f, a: f(a).to(x.dtype)
-        return (part(torch.cos, tokens) @ (x @ part(torch.cos, channels)) - part(torch.sin, tokens) @ (x @ part(torch.sin, channels)),)
-
-
-def fnet_base():
-    """transformers' FNet; its states of all tokens, and the pooled first one."""
-    from transformers import FNetConfig, FNetModel
-
-    class Net(FNetModel):
-        def forward(self, ids, types):
-            y = super().forward(input_ids=ids, token_type_ids=types)
-            return y.last_hidden_state, y.pooler_output
-    return Net(FNetConfig())
-
-
-def fourier_products(module):
-    for part in module.modules():
-        if type(part).__name__ == 'FNetBasicFourierTransform':
-            part.forward = Fourier().forward
+    def forward(self, samples):
+        return self.to_logits[2](self.to_logits[0](self.layers(self.to_patch_embed(self.cepstrum(samples)))).mean(1))

@@ -29,6 +29,7 @@ def parse():
     parser.add_argument('--again', action='store_true')
     parser.add_argument('--prepare', action='store_true')
     parser.add_argument('--report', action='store_true')
+    parser.add_argument('--publish', action='store_true')
     parser.add_argument('--missing', action='append', default=[])
     options = parser.parse_args()
     if options.models == 'all':
@@ -116,9 +117,10 @@ class Piece:
     def first(self, w, engine):
         if engine.startswith('gmlpc'):
             begin = time.monotonic()
-            process = subprocess.Popen([os.path.join(w.path, 'first'), os.path.join(w.path, 'model.gmw')], stdout=subprocess.DEVNULL)
+            process = subprocess.Popen([os.path.join(w.path, 'first'), os.path.join(w.path, 'model.gmw')], stdout=subprocess.PIPE, text=True)
+            said = process.stdout.read()  # milliseconds of its parts; its memory as weights + arena + the rest
             usage = os.wait4(process.pid, 0)[2]
-            return {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': usage.ru_maxrss * 1024}
+            return {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': usage.ru_maxrss * 1024, 'said': said}
         again = contest.Worker(w.engine, w.candidate, w.path, self.threads, self.reference, self.directory, machine.probe(self.options.work))
         again.close()
         return again.first
@@ -164,7 +166,7 @@ def pieces(options):
 def main():
     options = parse()
     os.makedirs(options.work, exist_ok=True)
-    for piece in [] if options.report else pieces(options):
+    for piece in [] if options.report or options.publish else pieces(options):
         if os.path.exists(piece.stored) and not options.again:
             say(f'{os.path.basename(piece.stored)} is there')
             continue
@@ -182,6 +184,8 @@ def main():
             piece.close()
     if not options.prepare:
         print(report.write(options.results))
+    if options.publish:
+        report.publish(options.results, 'peers')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,10 @@ import csv
 import glob
 import json
 import os
+import re
+import shutil
 import statistics
+import subprocess
 
 import contest
 
@@ -124,6 +127,30 @@ def summary(found):
     return '\n'.join(text) + '\n'
 
 
+def first_run(fresh):
+    """What the C program around a model says of itself: milliseconds of its run, megabytes beyond weights and arena."""
+    said = re.search(r'run ([0-9.]+) ms;.* \+ ([0-9.-]+) MB$', fresh.get('said', '').strip())
+    return (float(said[1]), float(said[2])) if said else None
+
+
+def deployment(found):
+    """Start and memory: one input, one thread."""
+    engines = [name for name in TITLES if not name.startswith('gmlpc,') and name != 'gmlpc-avx2' and any(name in piece.data.get('fresh', {}) for piece in found)]
+    others = [name for name in engines if name != 'gmlpc']
+    text = ['| first answer ms / peak MB | gmlpc | its first run ms | beyond weights and arena MB | code KB | ' + ' | '.join(TITLES[name] for name in others) + ' |',
+            '| --- | --- | --- | --- | --- |' + ' --- |' * len(others)]
+    for piece in found:
+        if (piece.data['batch'], piece.data['threads']) != (1, 1) or not piece.ours or 'gmlpc' not in piece.data.get('fresh', {}):
+            continue
+        cell = lambda name: '{:.0f} / {}'.format(started(piece.data, name)[0], megabytes(started(piece.data, name)[1])) if name in piece.data['fresh'] else ''
+        runs = [first_run(fresh) for fresh in piece.data['fresh']['gmlpc']]
+        runs = [statistics.median(values) for values in zip(*runs)] if all(runs) else None
+        code = deployed(piece.data, piece.ours)[0]
+        text.append(f"| {piece.data['title']} | {cell('gmlpc')} | {f'{runs[0]:.1f}' if runs else ''} | {f'{runs[1]:.1f}' if runs else ''} | {f'{code / 1024:.0f}' if code else ''} | "
+                    + ' | '.join(map(cell, others)) + ' |')
+    return '\n'.join(text) + '\n\n' if len(text) > 2 else ''
+
+
 def drawing(found):
     """Percent of peak (time, where an equation has no multiply-adds) of every engine, a group of bars a piece."""
     colours = {'gmlpc': '#c0392b', 'gmlpc-avx2': '#e59866', 'gmlpc, one thread': '#e6b0aa'}
@@ -156,7 +183,7 @@ def write(directory):
     versions = {title: version for piece in found for title, version in piece.data['versions'].items()}
     notes = sorted({note for piece in found for note in piece.data['notes']})
     with open(f'{name}.md', 'w') as out:
-        out.write(f"{found[0].data['machine'] if found else ''}\n\n" + '\n'.join(f'- {TITLES.get(k, k)}: {v}' for k, v in sorted(versions.items())) + '\n\n' + summary(found) + '\n')
+        out.write(f"{found[0].data['machine'] if found else ''}\n\n" + '\n'.join(f'- {TITLES.get(k, k)}: {v}' for k, v in sorted(versions.items())) + '\n\n' + summary(found) + '\n' + deployment(found))
         out.write('\n'.join(table(piece) for piece in found))
         if notes:
             out.write('\nMissing or refused:\n\n' + '\n'.join(f'- {note}' for note in notes) + '\n')
@@ -175,3 +202,14 @@ def write(directory):
     with open(f'{name}.svg', 'w') as out:
         out.write(drawing(found))
     return summary(found)
+
+
+def publish(directory, name):
+    """The tables that write() made, into tests/bench/RESULTS.md and tests/bench/results."""
+    made = os.path.join(directory, os.path.basename(os.path.normpath(directory)))
+    bench = os.path.dirname(contest.HERE)
+    for kind in ('csv', 'svg'):
+        shutil.copyfile(f'{made}.{kind}', os.path.join(bench, 'results', f'{name}.{kind}'))
+    with open(f'{made}.md') as tables, open(f'{made}.section', 'w') as section:
+        section.write(f'![percent of peak](results/{name}.svg)\n\n{tables.read()}')
+    subprocess.run([os.path.join(bench, 'section'), name, f'{made}.section'], check=True)
