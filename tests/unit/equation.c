@@ -1,4 +1,5 @@
 /* The equation form: index arithmetic, copies, the reference evaluator, printing. */
+#include "build_module.h"
 #include "equation/count.h"
 #include "equation/equation.h"
 #include "equation/evaluate.h"
@@ -16,11 +17,7 @@
 
 #include <cmocka.h>
 
-static const Place NOWHERE = {0};
-static Arena *arena;
-static Module *module;
-
-static int set_up(void **state)
+static int set_up_module(void **state)
 {
     (void)state;
     arena = arena_new();
@@ -28,23 +25,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
-
-static Index *ix(const char *name, int64_t extent) { return index_new(module, name, extent, NOWHERE); }
-static Expr *ei(Index *index) { return expr_index(module, index, NOWHERE); }
-static Expr *in(int64_t number) { return expr_int(module, number); }
-static Expr *real(double number) { return expr_number(module, number, false, NOWHERE); }
-static Expr *f1(Function function, Expr *a) { return expr_apply(module, function, a, NULL, NULL, NOWHERE); }
-static Expr *f2(Function function, Expr *a, Expr *b) { return expr_apply(module, function, a, b, NULL, NOWHERE); }
-static Expr *f3(Function function, Expr *a, Expr *b, Expr *c) { return expr_apply(module, function, a, b, c, NOWHERE); }
-static Expr *rd1(Tensor *t, Expr *a) { return expr_read(module, t, 1, (Expr *[]){a}, NULL, NOWHERE); }
-static Expr *rd2(Tensor *t, Expr *a, Expr *b) { return expr_read(module, t, 2, (Expr *[]){a, b}, NULL, NOWHERE); }
-static Expr *red(Reduction reduction, Index *i, Expr *body) { return expr_reduce(module, reduction, 1, &i, body, NOWHERE); }
 static Tensor *tensor(TensorKind kind, const char *name, int rank, int64_t a, int64_t b)
 {
     return tensor_new(module, kind, name, TYPE_F32, rank, (int64_t[]){a, b}, NOWHERE);
@@ -290,7 +270,7 @@ static void signs(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_module, tear_down)
     const struct CMUnitTest tests[] = {TEST(ranges), TEST(simplification), TEST(simplification_is_exact), TEST(evaluates_dense),
                                        TEST(selects), TEST(clamps), TEST(copies), TEST(signs)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Lowering: hand-built and random modules are scheduled, lowered for every form and interpreted, call by call on flat memory, and
  * compared with the reference evaluator. Every access is checked against its tensor. */
+#include "build_module.h"
 #include "equation/evaluate.h"
 #include "equation/index.h"
 #include "equation/verify.h"
@@ -11,10 +12,6 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <stdio.h>
-
-static const Place NOWHERE = {0};
-static Arena *arena;
-static Module *module;
 
 /* --- running a program on a plan's memory -------------------------------------------------------------------------- */
 typedef struct {
@@ -199,16 +196,6 @@ static void check_all(void (*build)(void))
 }
 
 /* --- building modules ---------------------------------------------------------------------------------------------- */
-static Index *ix(const char *name, int64_t extent) { return index_new(module, name, extent, NOWHERE); }
-static Expr *ei(Index *index) { return expr_index(module, index, NOWHERE); }
-static Expr *in(int64_t number) { return expr_int(module, number); }
-static Expr *real(double number) { return expr_number(module, number, false, NOWHERE); }
-static Expr *f1(Function function, Expr *a) { return expr_apply(module, function, a, NULL, NULL, NOWHERE); }
-static Expr *f2(Function function, Expr *a, Expr *b) { return expr_apply(module, function, a, b, NULL, NOWHERE); }
-static Expr *f3(Function function, Expr *a, Expr *b, Expr *c) { return expr_apply(module, function, a, b, c, NOWHERE); }
-static Expr *add(Expr *a, Expr *b) { return f2(FN_ADD, a, b); }
-static Expr *mul(Expr *a, Expr *b) { return f2(FN_MUL, a, b); }
-static Expr *red(Reduction reduction, Index *i, Expr *body) { return expr_reduce(module, reduction, 1, &i, body, NOWHERE); }
 static Expr *rd(Tensor *t, Expr *otherwise, Expr *a, Expr *b, Expr *c)
 {
     Expr *subscripts[] = {a, b, c};

@@ -1,4 +1,5 @@
 /* Every pass on small modules: what it does, and that the outputs keep their values. */
+#include "build_module.h"
 #include "equation/evaluate.h"
 #include "equation/print.h"
 #include "equation/verify.h"
@@ -15,26 +16,7 @@
 
 #include <cmocka.h>
 
-static const Place NOWHERE = {0};
-static Arena *arena;
-static Module *module;
-
 /* --- building ----------------------------------------------------------------------------------------------------- */
-static Index *ix(const char *name, int64_t extent) { return index_new(module, name, extent, NOWHERE); }
-static Expr *ei(Index *index) { return expr_index(module, index, NOWHERE); }
-static Expr *in(int64_t number) { return expr_int(module, number); }
-static Expr *real(double number) { return expr_number(module, number, false, NOWHERE); }
-static Expr *f1(Function function, Expr *a) { return expr_apply(module, function, a, NULL, NULL, NOWHERE); }
-static Expr *f2(Function function, Expr *a, Expr *b) { return expr_apply(module, function, a, b, NULL, NOWHERE); }
-static Expr *f3(Function function, Expr *a, Expr *b, Expr *c) { return expr_apply(module, function, a, b, c, NOWHERE); }
-static Expr *add(Expr *a, Expr *b) { return f2(FN_ADD, a, b); }
-static Expr *mul(Expr *a, Expr *b) { return f2(FN_MUL, a, b); }
-static Expr *r0(Tensor *t) { return expr_read(module, t, 0, NULL, NULL, NOWHERE); }
-static Expr *r1(Tensor *t, Expr *a) { return expr_read(module, t, 1, (Expr *[]){a}, NULL, NOWHERE); }
-static Expr *r2(Tensor *t, Expr *a, Expr *b) { return expr_read(module, t, 2, (Expr *[]){a, b}, NULL, NOWHERE); }
-static Expr *r3(Tensor *t, Expr *a, Expr *b, Expr *c) { return expr_read(module, t, 3, (Expr *[]){a, b, c}, NULL, NOWHERE); }
-static Expr *red(Reduction reduction, Index *i, Expr *body) { return expr_reduce(module, reduction, 1, &i, body, NOWHERE); }
-static Expr *sum(Index *i, Expr *body) { return red(REDUCE_SUM, i, body); }
 
 static Tensor *tensor(TensorKind kind, const char *name, int rank, ...)
 {
@@ -147,16 +129,16 @@ static Tensor *dense(const char *name, Tensor *x, int m_extent)
     Index *i = ix("i", n), *m = ix("m", m_extent), *k = ix("k", k_extent);
     Tensor *w = WEIGHT(arena_printf(arena, "%s.weight", name), 2, m_extent, k_extent), *b = WEIGHT(arena_printf(arena, "%s.bias", name), 1, m_extent);
     Tensor *y = LOCAL(arena_printf(arena, "%s.y", name), 2, n, m_extent), *z = LOCAL(arena_printf(arena, "%s.z", name), 2, n, m_extent);
-    define(y, sum(k, mul(r2(x, ei(i), ei(k)), r2(w, ei(m), ei(k)))), i, m);
+    define(y, sum(k, mul(rd2(x, ei(i), ei(k)), rd2(w, ei(m), ei(k)))), i, m);
     Index *i2 = ix("i", n), *m2 = ix("m", m_extent);
-    return define(z, add(r2(y, ei(i2), ei(m2)), r1(b, ei(m2))), i2, m2);
+    return define(z, add(rd2(y, ei(i2), ei(m2)), rd1(b, ei(m2))), i2, m2);
 }
 
 static Tensor *gelu(const char *name, Tensor *x)
 {
     Index *i = ix("i", x->extents[0]), *c = ix("c", x->extents[1]);
-    Expr *v = r2(x, ei(i), ei(c));
-    Expr *v2 = r2(x, ei(i), ei(c));
+    Expr *v = rd2(x, ei(i), ei(c));
+    Expr *v2 = rd2(x, ei(i), ei(c));
     Expr *phi = add(real(1), f1(FN_ERF, f2(FN_DIV, v2, f1(FN_SQRT, real(2)))));
     return define(LOCAL(name, 2, (int)x->extents[0], (int)x->extents[1]), mul(mul(real(0.5), v), phi), i, c);
 }
@@ -164,21 +146,21 @@ static Tensor *gelu(const char *name, Tensor *x)
 static Tensor *slice(const char *name, Tensor *x, int from, int count)
 {
     Index *i = ix("i", x->extents[0]), *c = ix("c", count);
-    return define(LOCAL(name, 2, (int)x->extents[0], count), r2(x, ei(i), add(ei(c), in(from))), i, c);
+    return define(LOCAL(name, 2, (int)x->extents[0], count), rd2(x, ei(i), add(ei(c), in(from))), i, c);
 }
 
 static Tensor *layernorm(const char *name, Tensor *x)
 {
     int n = (int)x->extents[0], width = (int)x->extents[1];
     Index *i = ix("i", n), *c = ix("c", width);
-    Tensor *mu = define(LOCAL(arena_printf(arena, "%s.mu", name), 1, n), red(REDUCE_MEAN, c, r2(x, ei(i), ei(c))), i);
+    Tensor *mu = define(LOCAL(arena_printf(arena, "%s.mu", name), 1, n), red(REDUCE_MEAN, c, rd2(x, ei(i), ei(c))), i);
     Index *i1 = ix("i", n), *c1 = ix("c", width);
-    Tensor *d = define(LOCAL(arena_printf(arena, "%s.d", name), 2, n, width), f2(FN_SUB, r2(x, ei(i1), ei(c1)), r1(mu, ei(i1))), i1, c1);
+    Tensor *d = define(LOCAL(arena_printf(arena, "%s.d", name), 2, n, width), f2(FN_SUB, rd2(x, ei(i1), ei(c1)), rd1(mu, ei(i1))), i1, c1);
     Index *i2 = ix("i", n), *c2 = ix("c", width), *c3 = ix("c", width);
-    Expr *square = mul(r2(d, ei(i2), ei(c3)), r2(d, ei(i2), ei(c3)));
+    Expr *square = mul(rd2(d, ei(i2), ei(c3)), rd2(d, ei(i2), ei(c3)));
     Expr *scale = f1(FN_RSQRT, add(red(REDUCE_MEAN, c3, square), real(1e-5)));
     Tensor *g = WEIGHT(arena_printf(arena, "%s.weight", name), 1, width), *b = WEIGHT(arena_printf(arena, "%s.bias", name), 1, width);
-    Expr *value = add(mul(mul(r2(d, ei(i2), ei(c2)), scale), r1(g, ei(c2))), r1(b, ei(c2)));
+    Expr *value = add(mul(mul(rd2(d, ei(i2), ei(c2)), scale), rd1(g, ei(c2))), rd1(b, ei(c2)));
     return define(LOCAL(name, 2, n, width), value, i2, c2);
 }
 
@@ -190,12 +172,12 @@ static void build_gated_block(void)
     Tensor *u = slice("u", h, 0, 12), *v = layernorm("gate.norm", slice("v", h, 12, 12));
     Tensor *w = WEIGHT("gate.weight", 2, 6, 6), *b = WEIGHT("gate.bias", 1, 6);
     Index *i = ix("i", 6), *c = ix("c", 12), *j = ix("j", 6);
-    Tensor *g = define(LOCAL("g", 2, 6, 12), add(sum(j, mul(r2(w, ei(i), ei(j)), r2(v, ei(j), ei(c)))), r1(b, ei(i))), i, c);
+    Tensor *g = define(LOCAL("g", 2, 6, 12), add(sum(j, mul(rd2(w, ei(i), ei(j)), rd2(v, ei(j), ei(c)))), rd1(b, ei(i))), i, c);
     Index *i2 = ix("i", 6), *c2 = ix("c", 12);
-    Tensor *ug = define(LOCAL("ug", 2, 6, 12), mul(r2(u, ei(i2), ei(c2)), r2(g, ei(i2), ei(c2))), i2, c2);
+    Tensor *ug = define(LOCAL("ug", 2, 6, 12), mul(rd2(u, ei(i2), ei(c2)), rd2(g, ei(i2), ei(c2))), i2, c2);
     Tensor *y = dense("fc2", ug, 8);
     Index *i3 = ix("i", 6), *c3 = ix("c", 8);
-    output(define(LOCAL("out", 2, 6, 8), add(r2(x, ei(i3), ei(c3)), r2(y, ei(i3), ei(c3))), i3, c3));
+    output(define(LOCAL("out", 2, 6, 8), add(rd2(x, ei(i3), ei(c3)), rd2(y, ei(i3), ei(c3))), i3, c3));
 }
 
 static void gated_block(void **state)
@@ -216,14 +198,14 @@ static void build_attention(void)
     Tensor *part[3];
     for (int p = 0; p < 3; p++) {
         Index *h = ix("h", H), *i = ix("i", N), *d = ix("d", D);
-        part[p] = define(LOCAL(arena_printf(arena, "%c", "qkv"[p]), 3, H, N, D), r2(qkv, ei(i), add(in(p * C), add(mul(ei(h), in(D)), ei(d)))), h, i, d);
+        part[p] = define(LOCAL(arena_printf(arena, "%c", "qkv"[p]), 3, H, N, D), rd2(qkv, ei(i), add(in(p * C), add(mul(ei(h), in(D)), ei(d)))), h, i, d);
     }
     Index *h = ix("h", H), *i = ix("i", N), *j = ix("j", N), *d = ix("d", D);
-    Tensor *s = define(LOCAL("s", 3, H, N, N), sum(d, mul(mul(r3(part[0], ei(h), ei(i), ei(d)), r3(part[1], ei(h), ei(j), ei(d))), f2(FN_DIV, real(1), f1(FN_SQRT, real(D))))), h, i, j);
+    Tensor *s = define(LOCAL("s", 3, H, N, N), sum(d, mul(mul(rd3(part[0], ei(h), ei(i), ei(d)), rd3(part[1], ei(h), ei(j), ei(d))), f2(FN_DIV, real(1), f1(FN_SQRT, real(D))))), h, i, j);
     Index *h1 = ix("h", H), *i1 = ix("i", N), *j1 = ix("j", N), *j2 = ix("j", N);
-    Tensor *e = define(LOCAL("e", 3, H, N, N), f1(FN_EXP, f2(FN_SUB, r3(s, ei(h1), ei(i1), ei(j1)), red(REDUCE_MAX, j2, r3(s, ei(h1), ei(i1), ei(j2))))), h1, i1, j1);
+    Tensor *e = define(LOCAL("e", 3, H, N, N), f1(FN_EXP, f2(FN_SUB, rd3(s, ei(h1), ei(i1), ei(j1)), red(REDUCE_MAX, j2, rd3(s, ei(h1), ei(i1), ei(j2))))), h1, i1, j1);
     Index *h3 = ix("h", H), *i3 = ix("i", N), *j3 = ix("j", N), *j4 = ix("j", N);
-    Tensor *a = define(LOCAL("a", 3, H, N, N), f2(FN_DIV, r3(e, ei(h3), ei(i3), ei(j3)), sum(j4, r3(e, ei(h3), ei(i3), ei(j4)))), h3, i3, j3);
+    Tensor *a = define(LOCAL("a", 3, H, N, N), f2(FN_DIV, rd3(e, ei(h3), ei(i3), ei(j3)), sum(j4, rd3(e, ei(h3), ei(i3), ei(j4)))), h3, i3, j3);
     Index *h5 = ix("h", H), *i5 = ix("i", N), *d5 = ix("d", D), *j5 = ix("j", N);
     Tensor *o = LOCAL("o", 2, N, C);
     Equation *merge = equation_new(module, o, NOWHERE, NULL);
@@ -233,7 +215,7 @@ static void build_attention(void)
     merge->free[2] = d5;
     merge->subscripts[0] = ei(i5);
     merge->subscripts[1] = add(mul(ei(h5), in(D)), ei(d5));
-    merge->value = sum(j5, mul(r3(a, ei(h5), ei(i5), ei(j5)), r3(part[2], ei(h5), ei(j5), ei(d5))));
+    merge->value = sum(j5, mul(rd3(a, ei(h5), ei(i5), ei(j5)), rd3(part[2], ei(h5), ei(j5), ei(d5))));
     output(dense("proj", o, C));
 }
 
@@ -252,7 +234,7 @@ static void build_merge(void)
 {
     Tensor *x = INPUT("x", 3, 3, 5, 4);
     Index *i = ix("i", 5), *c = ix("c", 12);
-    Tensor *m = define(LOCAL("m", 2, 5, 12), r3(x, f2(FN_FLOORDIV, ei(c), in(4)), ei(i), f2(FN_MOD, ei(c), in(4))), i, c);
+    Tensor *m = define(LOCAL("m", 2, 5, 12), rd3(x, f2(FN_FLOORDIV, ei(c), in(4)), ei(i), f2(FN_MOD, ei(c), in(4))), i, c);
     output(dense("proj", m, 6));
 }
 
@@ -269,13 +251,13 @@ static void build_patches(void)
 {
     Tensor *x = INPUT("x", 3, 2, 6, 9), *w = WEIGHT("w", 4, 5, 2, 3, 3), *p = WEIGHT("pos", 2, 6, 5);
     Index *o = ix("o", 5), *i = ix("i", 2), *j = ix("j", 3), *r[3] = {ix("c", 2), ix("u", 3), ix("v", 3)};
-    Expr *pixel = r3(x, ei(r[0]), add(mul(ei(i), in(3)), ei(r[1])), add(mul(ei(j), in(3)), ei(r[2])));
+    Expr *pixel = rd3(x, ei(r[0]), add(mul(ei(i), in(3)), ei(r[1])), add(mul(ei(j), in(3)), ei(r[2])));
     Expr *weight = expr_read(module, w, 4, (Expr *[]){ei(o), ei(r[0]), ei(r[1]), ei(r[2])}, NULL, NOWHERE);
     Tensor *y = define(LOCAL("y", 3, 5, 2, 3), expr_reduce(module, REDUCE_SUM, 3, r, mul(pixel, weight), NOWHERE), o, i, j);
     Index *n = ix("n", 6), *c = ix("c", 5);
-    Tensor *t = define(LOCAL("t", 2, 6, 5), r3(y, ei(c), f2(FN_FLOORDIV, ei(n), in(3)), f2(FN_MOD, ei(n), in(3))), n, c);
+    Tensor *t = define(LOCAL("t", 2, 6, 5), rd3(y, ei(c), f2(FN_FLOORDIV, ei(n), in(3)), f2(FN_MOD, ei(n), in(3))), n, c);
     Index *n2 = ix("n", 6), *c2 = ix("c", 5);
-    output(define(LOCAL("z", 2, 6, 5), add(r2(t, ei(n2), ei(c2)), r2(p, ei(n2), ei(c2))), n2, c2));
+    output(define(LOCAL("z", 2, 6, 5), add(rd2(t, ei(n2), ei(c2)), rd2(p, ei(n2), ei(c2))), n2, c2));
 }
 
 static void patches(void **state)
@@ -291,13 +273,13 @@ static void build_concatenation(void)
 {
     Tensor *x = INPUT("x", 2, 4, 3), *cls = WEIGHT("cls", 1, 3), *pos = WEIGHT("pos", 2, 5, 3);
     Index *i = ix("i", 5), *c = ix("c", 3);
-    Expr *first = expr_read(module, x, 2, (Expr *[]){f2(FN_SUB, ei(i), in(1)), ei(c)}, r1(cls, ei(c)), NOWHERE);
+    Expr *first = expr_read(module, x, 2, (Expr *[]){f2(FN_SUB, ei(i), in(1)), ei(c)}, rd1(cls, ei(c)), NOWHERE);
     Tensor *t = define(LOCAL("t", 2, 5, 3), first, i, c);
     Index *i2 = ix("i", 5), *c2 = ix("c", 3);
-    Tensor *y = define(LOCAL("y", 2, 5, 3), add(r2(t, ei(i2), ei(c2)), r2(pos, ei(i2), ei(c2))), i2, c2);
+    Tensor *y = define(LOCAL("y", 2, 5, 3), add(rd2(t, ei(i2), ei(c2)), rd2(pos, ei(i2), ei(c2))), i2, c2);
     output(dense("head", y, 4));
     Index *i3 = ix("i", 5), *c3 = ix("c", 3);
-    output(define(LOCAL("mean", 1, 3), red(REDUCE_MEAN, i3, r2(y, ei(i3), ei(c3))), c3));
+    output(define(LOCAL("mean", 1, 3), red(REDUCE_MEAN, i3, rd2(y, ei(i3), ei(c3))), c3));
 }
 
 static void concatenation(void **state)
@@ -313,14 +295,14 @@ static void build_weight_only(void)
 {
     Tensor *x = INPUT("x", 2, 4, 3), *w = WEIGHT("w", 2, 4, 4), *s = WEIGHT("s", 1, 4);
     Index *i = ix("i", 4), *c = ix("c", 3), *j = ix("j", 4);
-    Expr *causal = f3(FN_WHERE, f2(FN_LE, ei(j), ei(i)), f1(FN_EXP, r2(w, ei(i), ei(j))), real(0));
-    Tensor *y = define(LOCAL("y", 2, 4, 3), sum(j, mul(causal, r2(x, ei(j), ei(c)))), i, c);
+    Expr *causal = f3(FN_WHERE, f2(FN_LE, ei(j), ei(i)), f1(FN_EXP, rd2(w, ei(i), ei(j))), real(0));
+    Tensor *y = define(LOCAL("y", 2, 4, 3), sum(j, mul(causal, rd2(x, ei(j), ei(c)))), i, c);
     Index *k = ix("k", 4), *l = ix("l", 4);
     Tensor *table = define(LOCAL("table", 2, 4, 4), f1(FN_COS, f2(FN_DIV, mul(mul(real(6.283185307179586), ei(k)), ei(l)), real(4))), k, l);
     Index *i2 = ix("i", 4), *c2 = ix("c", 3), *j2 = ix("j", 4);
-    Tensor *z = define(LOCAL("z", 2, 4, 3), sum(j2, mul(mul(r2(w, ei(i2), ei(j2)), r2(y, ei(j2), ei(c2))), r1(s, ei(j2)))), i2, c2);
+    Tensor *z = define(LOCAL("z", 2, 4, 3), sum(j2, mul(mul(rd2(w, ei(i2), ei(j2)), rd2(y, ei(j2), ei(c2))), rd1(s, ei(j2)))), i2, c2);
     Index *i3 = ix("i", 4), *c3 = ix("c", 3), *j3 = ix("j", 4);
-    output(define(LOCAL("o", 2, 4, 3), sum(j3, mul(r2(table, ei(i3), ei(j3)), r2(z, ei(j3), ei(c3)))), i3, c3));
+    output(define(LOCAL("o", 2, 4, 3), sum(j3, mul(rd2(table, ei(i3), ei(j3)), rd2(z, ei(j3), ei(c3)))), i3, c3));
 }
 
 static void weight_only(void **state)
@@ -341,9 +323,9 @@ static void build_nested(void)
 {
     Tensor *x = INPUT("x", 2, 4, 5), *s = WEIGHT("s", 0);
     Index *i = ix("i", 6), *j = ix("j", 5), *k = ix("k", 5), *l = ix("l", 5), *m = ix("m", 4);
-    Expr *inner = sum(k, mul(r2(x, f2(FN_MIN, ei(i), in(3)), ei(k)), r2(x, ei(m), ei(k))));
-    Expr *nested = sum(m, mul(inner, f2(FN_DIV, r2(x, ei(m), in(0)), r0(s))));
-    Expr *outside = expr_read(module, x, 2, (Expr *[]){ei(i), ei(j)}, red(REDUCE_MEAN, l, r2(x, f2(FN_SUB, ei(i), in(4)), ei(l))), NOWHERE);
+    Expr *inner = sum(k, mul(rd2(x, f2(FN_MIN, ei(i), in(3)), ei(k)), rd2(x, ei(m), ei(k))));
+    Expr *nested = sum(m, mul(inner, f2(FN_DIV, rd2(x, ei(m), in(0)), rd0(s))));
+    Expr *outside = expr_read(module, x, 2, (Expr *[]){ei(i), ei(j)}, red(REDUCE_MEAN, l, rd2(x, f2(FN_SUB, ei(i), in(4)), ei(l))), NOWHERE);
     output(define(LOCAL("y", 2, 6, 5), add(nested, mul(outside, nested)), i, j));
 }
 
@@ -362,7 +344,7 @@ static void build_simplify(void)
     Expr *same = add(mul(f2(FN_FLOORDIV, ei(i), in(2)), in(2)), f2(FN_MOD, ei(i), in(2)));
     Expr *decided = f3(FN_WHERE, f2(FN_LT, ei(i), in(6)), expr_read(module, x, 1, (Expr *[]){same}, real(7), NOWHERE), real(0));
     Index *d = ix("d", 6);
-    define(LOCAL("dead", 1, 6), r1(x, ei(d)), d);
+    define(LOCAL("dead", 1, 6), rd1(x, ei(d)), d);
     output(define(LOCAL("y", 1, 6), f2(FN_DIV, add(decided, real(0)), f1(FN_SQRT, real(16))), i));
 }
 
@@ -379,13 +361,13 @@ static void build_shared(void)
 {
     Tensor *x = INPUT("x", 2, 4, 5);
     Index *i = ix("i", 4), *c = ix("c", 5);
-    Tensor *e = define(LOCAL("e", 2, 4, 5), f1(FN_EXP, r2(x, ei(i), ei(c))), i, c);
+    Tensor *e = define(LOCAL("e", 2, 4, 5), f1(FN_EXP, rd2(x, ei(i), ei(c))), i, c);
     Index *i1 = ix("i", 4), *c1 = ix("c", 5);
-    Tensor *n = define(LOCAL("n", 2, 4, 5), f1(FN_NEG, r2(e, ei(i1), ei(c1))), i1, c1);
+    Tensor *n = define(LOCAL("n", 2, 4, 5), f1(FN_NEG, rd2(e, ei(i1), ei(c1))), i1, c1);
     Index *i2 = ix("i", 4), *c2 = ix("c", 5);
-    Tensor *z = define(LOCAL("z", 1, 4), sum(c2, r2(n, ei(i2), ei(c2))), i2);
+    Tensor *z = define(LOCAL("z", 1, 4), sum(c2, rd2(n, ei(i2), ei(c2))), i2);
     Index *i3 = ix("i", 4), *c3 = ix("c", 5);
-    output(define(LOCAL("y", 2, 4, 5), f2(FN_DIV, r2(n, ei(i3), ei(c3)), r1(z, ei(i3))), i3, c3));
+    output(define(LOCAL("y", 2, 4, 5), f2(FN_DIV, rd2(n, ei(i3), ei(c3)), rd1(z, ei(i3))), i3, c3));
 }
 
 static void shared_maps(void **state)
@@ -408,10 +390,10 @@ static void build_embeddings(void)
     for (int p = 0; p < 2; p++) {
         Tensor *table = WEIGHT(p ? "table.kinds" : "table.ids", 2, 3, 4);
         Index *t = ix("t", 5), *d = ix("d", 4);
-        parts[p] = define(LOCAL(p ? "b" : "a", 2, 5, 4), r2(table, r1(p ? kinds : ids, ei(t)), ei(d)), t, d);
+        parts[p] = define(LOCAL(p ? "b" : "a", 2, 5, 4), rd2(table, rd1(p ? kinds : ids, ei(t)), ei(d)), t, d);
     }
     Index *t = ix("t", 5), *d = ix("d", 4);
-    output(define(LOCAL("y", 2, 5, 4), add(r2(parts[0], ei(t), ei(d)), r2(parts[1], ei(t), ei(d))), t, d));
+    output(define(LOCAL("y", 2, 5, 4), add(rd2(parts[0], ei(t), ei(d)), rd2(parts[1], ei(t), ei(d))), t, d));
 }
 
 static void embeddings(void **state)
@@ -430,12 +412,12 @@ static void build_tables(void)
         Index *i = ix("i", 4), *j = ix("j", 4), *k = ix("k", 4), *c = ix("c", 4);
         Tensor *table = define(LOCAL(call ? "table2" : "table1", 2, 4, 4), f1(FN_SIN, mul(mul(real(0.5), ei(i)), ei(j))), i, j);
         Index *r = ix("r", 4);
-        x = define(LOCAL(call ? "y2" : "y1", 2, 4, 4), sum(k, mul(r2(table, ei(r), ei(k)), r2(x, ei(k), ei(c)))), r, c);
+        x = define(LOCAL(call ? "y2" : "y1", 2, 4, 4), sum(k, mul(rd2(table, ei(r), ei(k)), rd2(x, ei(k), ei(c)))), r, c);
     }
     Index *i = ix("i", 4), *j = ix("j", 4), *u = ix("u", 3), *n = ix("n", 4);
     ones = define(LOCAL("ones", 1, 4), real(1), n);
     Expr *inside = expr_read(module, ones, 1, (Expr *[]){f2(FN_SUB, add(ei(i), ei(u)), in(1))}, real(0), NOWHERE);
-    Expr *scaled = f2(FN_DIV, r2(x, ei(i), ei(j)), f1(FN_SQRT, add(mul(r1(variance, ei(j)), r1(variance, ei(j))), real(1))));
+    Expr *scaled = f2(FN_DIV, rd2(x, ei(i), ei(j)), f1(FN_SQRT, add(mul(rd1(variance, ei(j)), rd1(variance, ei(j))), real(1))));
     output(define(LOCAL("z", 2, 4, 4), mul(scaled, sum(u, inside)), i, j));
 }
 
@@ -448,20 +430,6 @@ static void tables(void **state)
     assert_int_equal(constants, 2); /* the sines, and how many of each window lie inside */
     assert_int_equal(equations(true), 1);
     assert_int_equal(equations(false), 2);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* Random modules through all passes: equations with random subscripts, functions and reductions; the outputs must keep their values.
  * An argument is the number of modules, a second one the first seed. */
+#include "build_module.h"
 #include "equation/evaluate.h"
 #include "equation/index.h"
 #include "equation/print.h"
@@ -16,9 +17,6 @@
 
 #include <cmocka.h>
 
-static const Place NOWHERE = {0};
-static Arena *arena;
-static Module *module;
 static uint64_t state_bits;
 static int module_total = 2000, first_seed = 1;
 
@@ -33,10 +31,6 @@ static int extent_of_some_kind(void)
     static const int extents[] = {1, 2, 3, 4, 4, 6, 6, 12};
     return extents[pick(8)];
 }
-
-static Expr *ei(Index *index) { return expr_index(module, index, NOWHERE); }
-static Expr *f2(Function function, Expr *a, Expr *b) { return expr_apply(module, function, a, b, NULL, NOWHERE); }
-static Expr *real(double number) { return expr_number(module, number, false, NOWHERE); }
 
 typedef struct {
     Index *indices[8];

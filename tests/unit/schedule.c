@@ -1,5 +1,6 @@
 /* Scheduling: hand-built modules are scheduled for both families, the plan is run step by step on flat memory (layouts, addresses,
  * loops, shared kernels, results in place) and compared with the reference. */
+#include "build_module.h"
 #include "equation/evaluate.h"
 #include "equation/verify.h"
 #include "schedule/execute.h"
@@ -16,77 +17,7 @@
 
 #include <cmocka.h>
 
-static const Place NOWHERE = {0};
-static Arena *arena;
-static Module *module;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
-
 /* --- building modules ---------------------------------------------------------------------------------------------- */
-static Index *ix(const char *name, int64_t extent)
-{
-    return index_new(module, name, extent, NOWHERE);
-}
-static Expr *ei(Index *index)
-{
-    return expr_index(module, index, NOWHERE);
-}
-static Expr *in(int64_t number)
-{
-    return expr_int(module, number);
-}
-static Expr *real(double number)
-{
-    return expr_number(module, number, false, NOWHERE);
-}
-static Expr *f1(Function function, Expr *a)
-{
-    return expr_apply(module, function, a, NULL, NULL, NOWHERE);
-}
-static Expr *f2(Function function, Expr *a, Expr *b)
-{
-    return expr_apply(module, function, a, b, NULL, NOWHERE);
-}
-static Expr *add(Expr *a, Expr *b)
-{
-    return f2(FN_ADD, a, b);
-}
-static Expr *mul(Expr *a, Expr *b)
-{
-    return f2(FN_MUL, a, b);
-}
-static Expr *red(Reduction reduction, Index *i, Expr *body)
-{
-    return expr_reduce(module, reduction, 1, &i, body, NOWHERE);
-}
-static Expr *rd0(Tensor *t)
-{
-    return expr_read(module, t, 0, NULL, NULL, NOWHERE);
-}
-static Expr *rd1(Tensor *t, Expr *a)
-{
-    return expr_read(module, t, 1, (Expr *[]){a}, NULL, NOWHERE);
-}
-static Expr *rd2(Tensor *t, Expr *a, Expr *b)
-{
-    return expr_read(module, t, 2, (Expr *[]){a, b}, NULL, NOWHERE);
-}
-static Expr *rd3(Tensor *t, Expr *a, Expr *b, Expr *c)
-{
-    return expr_read(module, t, 3, (Expr *[]){a, b, c}, NULL, NOWHERE);
-}
 
 static Tensor *tensor(TensorKind kind, const char *name, int rank, const int64_t *extents)
 {
