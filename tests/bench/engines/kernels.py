@@ -207,7 +207,6 @@ def torch_ways(torch, tokens, m, x, w, b):
 
 def graph_ways(have, tokens, m, k, n, x, w, b):
     """A graph of one product for the engines."""
-    import engines
     try:
         from onnx import TensorProto, helper, numpy_helper
     except ImportError:
@@ -220,10 +219,29 @@ def graph_ways(have, tokens, m, k, n, x, w, b):
     path = os.path.join(have.work, 'product.onnx')
     with open(path, 'wb') as out:
         out.write(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 20)], ir_version=9).SerializeToString())
-    for title, name, there in (('ONNX Runtime', 'onnxruntime', have.onnxruntime), ('OpenVINO', 'openvino', have.openvino)):
+    yield from engine_ways(have, path, {'x': x}, 'MatMul, Add')
+
+
+def engine_ways(have, path, inputs, name):
+    import engines
+    for title, engine, there in (('ONNX Runtime', 'onnxruntime', have.onnxruntime), ('OpenVINO', 'openvino', have.openvino)):
         if there:
-            run = engines.ENGINES[name].load(path, have.threads, {'x': x})
-            yield Way(title, 'MatMul, Add', run, lambda run=run: run()[0])
+            run = engines.ENGINES[engine].load(path, have.threads, inputs)
+            yield Way(title, name, run, lambda run=run: run()[0])
+
+
+def exported(have, name, counterpart, inputs, weights):
+    """The counterpart as an ONNX file, weights inside, by PyTorch's exporter."""
+    torch = have.torch
+    path = os.path.join(have.work, ''.join(c if c.isalnum() else '-' for c in name) + '.onnx')
+
+    class Equation(torch.nn.Module):
+        def forward(self, *values):
+            return counterpart(torch.nn.functional, *values, *(torch.from_numpy(v) for v in weights.values()))
+    if not os.path.exists(path):
+        torch.onnx.export(Equation().eval(), tuple(torch.from_numpy(v) for v in inputs.values()), path, dynamo=True, opset_version=20, external_data=False, input_names=list(inputs),
+                          output_names=['y'], verbose=False)
+    return path
 
 
 def measure(ways, probe, options):
@@ -302,6 +320,10 @@ def equation(have, name, text, counterpart, shapes, parameters):
             with torch.inference_mode():
                 return counterpart(f, first[0], *values_last[1:])
         ways.append(Way('PyTorch', 'channels last', last, lambda: last().contiguous().numpy()))
+    try:
+        ways += engine_ways(have, exported(have, name, counterpart, inputs, weights), inputs, 'exported')
+    except Exception as problem:
+        have.missing.append(f'{name}: {type(problem).__name__}: {problem}'.splitlines()[0][:160])
     wide = counterpart(f, *(v.double() for v in values)).numpy()
     return name, macs, ways, wide
 

@@ -13,6 +13,7 @@ import engines
 import machine
 import report
 
+FAR = 1.25  # --short leaves out what was slower than its engine's best by this
 ALL = ['gmlpc', 'onnxruntime', 'openvino', 'torch', 'jax']
 
 
@@ -27,6 +28,7 @@ def parse():
     parser.add_argument('--work', required=True)
     parser.add_argument('--results', required=True)
     parser.add_argument('--again', action='store_true')
+    parser.add_argument('--short', action='store_true')
     parser.add_argument('--prepare', action='store_true')
     parser.add_argument('--report', action='store_true')
     parser.add_argument('--publish', action='store_true')
@@ -84,6 +86,26 @@ class Piece:
                 continue
             self.versions[engine] = answer['version']
             self.candidates += [(engine, name, path) for name, path in answer['candidates'].items()]
+        if self.options.short:
+            behind = self.behind()
+            self.notes += [f'{engine}, {name}: {why}' for (engine, name), why in sorted(behind.items())]
+            self.candidates = [candidate for candidate in self.candidates if candidate[:2] not in behind]
+
+    def behind(self):
+        """Candidates that the stored measurement of this piece (or of one thread) shows as refused, or as FAR slower than their engine's best: why."""
+        for path in (self.stored, self.stored.replace(f'-t{self.threads}.', '-t1.')):
+            if os.path.exists(path):
+                with open(path) as stored:
+                    rows = json.load(stored)['rows']
+                break
+        else:
+            return {}
+        medians = {(row['engine'], row['candidate']): contest.middle(row['rows']) for row in rows if row['rows'] and not row['failed']}
+        best = {}
+        for (engine, _), median in medians.items():
+            best[engine] = min(best.get(engine, median), median)
+        why = {key: f"{median / best[key[0]]:.2f} times its engine's best in an earlier run, not measured again" for key, median in medians.items() if median > FAR * best[key[0]]}
+        return {**why, **{(row['engine'], row['candidate']): row['failed'] for row in rows if row['failed']}}
 
     def start(self):
         probe = machine.probe(self.options.work)
@@ -103,8 +125,9 @@ class Piece:
 
     def starts(self):
         """Spawn to first answer with the files in the page cache, best candidate of each engine, three times; gmlpc as the C program that it is."""
-        self.fresh = {}
-        best = {}
+        self.fresh, best = {}, {}
+        if (self.batch, self.threads) != (1, 1):
+            return
         for w in self.workers:
             if w.rows and (w.engine not in best or w.median() < best[w.engine].median()):
                 best[w.engine] = w
