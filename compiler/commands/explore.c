@@ -112,6 +112,7 @@ int command_explore(int argc, char **argv)
         sweep.path = files.data[0];
         bool good = ranks_start(&sweep, diags) && complete_sweep(arena, &sweep, &o, diags) && explore(&exploration, &sweep, o.screen_only);
         measure_end(&exploration);
+        for (int i = 0; i < exploration.variants.count; i++) json_decref(exploration.variants.data[i].blocks);
         journal_close(exploration.journal);
         code = report(diags);
         ranks_end(good);

@@ -145,5 +145,6 @@ void variant_from_json(Arena *arena, Variant *v, const json_t *entry)
     v->bytes = number_of(entry, "bytes");
     v->arena_bytes = number_of(entry, "arena");
     v->weight_bytes = number_of(entry, "weights");
+    json_decref(v->blocks);
     v->blocks = json_incref(json_object_get(entry, "blocks"));
 }

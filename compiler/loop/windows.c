@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { MOST_POSITIONS = 14, MOST_VECTORS = 2, BLOCK_POSITIONS = 7, FEW_REGISTERS_POSITIONS = 6 };
+enum { MOST_POSITIONS = 14, MOST_VECTORS = 4, BLOCK_VECTORS = 2, BLOCK_POSITIONS = 7, FEW_REGISTERS_POSITIONS = 6 };
 enum { COPIED_LANES = 16, MOST_COPIES = 4, MOST_COPIED_BYTES = 54 * 1024, FAR_APART = 512, LARGE_WINDOW = 16 };
 
 /* An operand that is copied: for each axis but the last, how many places from `from` on; 0: the one that outer indices name. */
@@ -245,6 +245,7 @@ static void choose_copies(Lowering *l, Windows *windows)
     if (bytes > MOST_COPIED_BYTES) windows->copy_count = 0;
     if (!windows->copy_count) return;
     windows->vectors = COPIED_LANES / l->target->lanes;
+    if (windows->vectors > MOST_VECTORS) bug("%d vectors in a block of windows", windows->vectors);
     windows->block = (Index){.name = "block", .extent = windows->vector->extent / COPIED_LANES};
     windows->group_rows = rows;
     windows->group = (Index){.name = "group", .extent = windows->row ? windows->row->extent / rows : 1};
@@ -515,7 +516,7 @@ bool lower_windows(Lowering *l)
     for (int k = 0; k + 1 < equation->free_count; k++)
         if (k != position) windows.outer[windows.outer_count++] = equation->free[k];
     int64_t vectors = (windows.vector->extent + l->target->lanes - 1) / l->target->lanes;
-    windows.vectors = l->target->lanes == 1 || vectors == 1 ? 1 : MOST_VECTORS;
+    windows.vectors = l->target->lanes == 1 || vectors == 1 ? 1 : BLOCK_VECTORS;
     int64_t work = window_work(&windows);
     choose_copies(l, &windows);
     l->kernel->tasks = share_tasks(l->kernel->kernel->serial ? 0 : work, outer_total(&windows));

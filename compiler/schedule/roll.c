@@ -131,7 +131,7 @@ static bool lives_are_apart(Attempt *a)
         for (int j = 0; root->kind == REGION_ARENA && root->column < 0 && j < root->live.count; j++)
             list_push(a->scratch, &all, (Owned){root->live.data[j], joined(root)});
     }
-    qsort(all.data, (size_t)all.count, sizeof *all.data, compare_owned);
+    if (all.count > 1) qsort(all.data, (size_t)all.count, sizeof *all.data, compare_owned);
     for (int i = 1; i < all.count; i++)
         if (all.data[i].owner == all.data[i - 1].owner && all.data[i].life.first <= all.data[i - 1].life.last) return false;
     return true;

@@ -125,6 +125,7 @@ static bool prepare(Arena *arena, Tests *t, Diagnostics *diags)
     for (int f = 0; f < pipeline.targets.count; f++)
         if (model->choose_form(t->weights, pipeline.targets.forms[f]->name) == GM_OK) t->forms[t->form_count++] = pipeline.targets.forms[f]->name;
     free(payload);
+    free(image);
     return t->form_count > 0;
 }
 

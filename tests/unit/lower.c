@@ -277,6 +277,24 @@ static void contractions_of_every_size(void **state)
     }
 }
 
+/* --- windows ------------------------------------------------------------------------------------------------------- */
+/* y[i, c] = sum[a](w[a, c] x[i + a, c]): positions far apart, so that every form copies what a block of channels reads. */
+static void build_far_windows(void)
+{
+    start();
+    enum { L = 9, C = 512, A = 17 };
+    Tensor *x = input(2, L + A - 1, C, 0), *w = weight(2, A, C, 0);
+    Index *i = ix("i", L), *c = ix("c", C), *a = ix("a", A);
+    Expr *products = mul(rd(w, NULL, ei(a), ei(c), NULL), rd(x, NULL, add(ei(i), ei(a)), ei(c), NULL));
+    output(equation("y", 2, (Index *[]){i, c}, add(red(REDUCE_SUM, a, products), real(1))));
+}
+
+static void windows_far_apart(void **state)
+{
+    (void)state;
+    check_all(build_far_windows);
+}
+
 /* s[h, i, j] = sum[d](q[i, h, d] k[j, h, d]); o[i, h, d] = sum[j](softmax(s)[h, i, j] v[j, h, d]), heads in the middle. */
 static void build_heads(void)
 {
@@ -497,7 +515,7 @@ static void random_equations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
+        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
         cmocka_unit_test(data_dependent_reads), cmocka_unit_test(random_equations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
