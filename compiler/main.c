@@ -1,6 +1,8 @@
 /* argv → one row of commands.def, nothing else. */
 #include "commands/commands.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +31,7 @@ static bool looks_like_a_model(const char *word)
     return word[0] == '-' || strchr(word, '/') || (length > 3 && strcmp(word + length - 3, ".gm") == 0);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         usage(stderr);
@@ -53,4 +55,15 @@ int main(int argc, char **argv)
     fprintf(stderr, "gmlpc: there is no command \"%s\" (and a model's name ends in .gm)\n", word);
     usage(stderr);
     return 2;
+}
+
+/* What was printed may still fail to arrive: a full disk behind a redirection is an error like any other. */
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond its limit: the write fails, and the command says so */
+    int code = run(argc, argv);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "gmlpc: standard output can't be written%s%s\n", errno ? ": " : "", errno ? strerror(errno) : "");
+    return code ? code : 1;
 }

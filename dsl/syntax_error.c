@@ -65,7 +65,7 @@ static Wanted gather(ParseState *state, Expected set)
     }
     if (expects(&set, "block") && expects(&set, "model")) {
         want(&wanted, "a declaration (import, const, block, model, bind)");
-        STRIKE(&set, "import", "const", "block", "model", "bind", "end of file");
+        STRIKE(&set, "import", "const", "block", "model", "bind", "end of file", "ONE_EXPRESSION");
     }
     if (expects(&set, "ignore") && expects(&set, "string")) {
         want(&wanted, "a line of the bind");
@@ -197,7 +197,9 @@ static void add_hints(ParseState *state, Diagnostic *d, const Token *found, cons
     if (is_word(state, found, "and") || is_word(state, last, "and")) diag_help(d, "the logical and is &&");
     if (is_word(state, last, "not")) diag_help(d, "the logical not is !");
     if (is_word(state, found, "elif") || is_word(state, last, "elif")) diag_help(d, "write else if");
-    if (is_word(state, last, "def") || is_word(state, last, "fn") || is_word(state, last, "function")) diag_help(d, "a function is a block: block f(x[N]) -> [N] {");
+    if (found->kind == '@' && expects(set, "'+'"))
+        diag_help(d, "`@ path` follows a call; a matrix product is an equation: y[i, m] = sum[k](x[i, k] * w[k, m])");
+    if (is_word(state, found, "def") || is_word(state, last, "def") || is_word(state, last, "fn") || is_word(state, last, "function")) diag_help(d, "a function is a block: block f(x[N]) -> [N] {");
     if (is_word(state, last, "let") || is_word(state, last, "var")) diag_help(d, "a name is bound without a keyword: x = ...");
     if (found->kind == GM_TOKEN_TAIL && !expects(set, "path component"))
         diag_help(d, "a number has digits before its point (0.5); a dotted name has no spaces");

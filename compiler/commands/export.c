@@ -35,6 +35,7 @@ int command_export(int argc, char **argv)
     if (code < 0 && files.count != 1) code = wrong_call("export", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && !weights.path) code = wrong_call("export", "which weights? (--weights FILE is missing)");
     if (code < 0 && !output) code = wrong_call("export", "where to? (-o FILE.safetensors is missing)");
+    if (code < 0 && (text_ends_with(output, ".npz") || text_ends_with(output, ".npy"))) code = wrong_call("export", "-o names a .safetensors file, not %s", output);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         export(arena, &model, files.data[0], &weights, output, diags);

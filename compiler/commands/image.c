@@ -75,11 +75,14 @@ static bool pixel_layout(const Tensor *tensor, PixelLayout *layout)
     return true;
 }
 
-/* The size before the crop. Square inputs as torchvision's Resize, others as timm's ResizeKeepRatio. */
-static void resized_size(const Image *image, const PixelLayout *layout, double crop_pct, int *width, int *height)
+/* The size before the crop. Square inputs as torchvision's Resize, others as timm's ResizeKeepRatio; squashed is that size itself. */
+static void resized_size(const Image *image, const PixelLayout *layout, const ImageHint *hint, int *width, int *height)
 {
-    int target_h = (int)floor(layout->height / crop_pct), target_w = (int)floor(layout->width / crop_pct);
-    if (target_h == target_w) {
+    int target_h = (int)floor(layout->height / hint->crop_pct), target_w = (int)floor(layout->width / hint->crop_pct);
+    if (hint->squash) {
+        *height = target_h;
+        *width = target_w;
+    } else if (target_h == target_w) {
         int64_t longer = image->width > image->height ? image->width : image->height, shorter = image->width + image->height - longer;
         int other = (int)((double)(target_h * longer) / (double)shorter);
         *width = image->width <= image->height ? target_h : other;
@@ -115,8 +118,8 @@ bool image_to_input(const Image *image, const Port *port, const ImageHint *hint,
     }
     Arena *scratch = arena_new();
     Image work = layout.channels == 1 ? image_to_gray(scratch, image) : *image;
-    int width = layout.width, height = layout.height;
-    if (!hint->squash) resized_size(image, &layout, hint->crop_pct, &width, &height);
+    int width, height;
+    resized_size(image, &layout, hint, &width, &height);
     bool fits = (int64_t)width * height <= (int64_t)1 << 28;
     if (fits) {
         work = image_resize(scratch, &work, width, height, hint->filter);

@@ -30,7 +30,7 @@ typedef struct {
     double crop_pct;            /* 1 unless said */
     double mean[3], std[3];     /* 0 and 1 unless said */
     ImageFilter filter;         /* bicubic unless said */
-    bool squash;                /* mode = squash: resized to the input's size, aspect ignored */
+    bool squash;                /* mode = squash: resized to the size over crop_pct, aspect ignored */
 } ImageHint;
 /* False after an error (GM157). A NULL hint gives the defaults. */
 bool image_hint(const Port *port, ImageHint *hint, Diagnostics *diags);

@@ -30,6 +30,7 @@ int command_init(int argc, char **argv)
                              "Writes a fresh checkpoint: every weight drawn as its param statement says.", rows, sizeof rows / sizeof rows[0], &files);
     if (code < 0 && files.count != 1) code = wrong_call("init", files.count ? "one model at a time" : "which model? (MODEL.gm is missing)");
     if (code < 0 && !output) code = wrong_call("init", "where to? (-o FILE.safetensors is missing)");
+    if (code < 0 && (text_ends_with(output, ".npz") || text_ends_with(output, ".npy"))) code = wrong_call("init", "-o names a .safetensors file, not %s", output);
     if (code < 0) {
         Diagnostics *diags = diagnostics_new(arena);
         init(arena, &model, files.data[0], (uint64_t)seed, output, diags);

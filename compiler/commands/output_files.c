@@ -79,21 +79,15 @@ static char *npz_bytes(Arena *arena, const OutputArrays *outputs, size_t *size, 
     return result;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t a = strlen(text), b = strlen(end);
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
 bool output_files_write(Arena *arena, const char *path, const OutputArrays *outputs, Diagnostics *diags)
 {
     const char *error = NULL;
     bool good;
-    if (ends_with(path, ".npy") && outputs->module->outputs.count != 1) {
+    if (text_ends_with(path, ".npy") && outputs->module->outputs.count != 1) {
         diag_error(diags, GM156, (Place){0}, "%s: an .npy file holds one array, and %s has %d outputs; use .npz", path, outputs->module->name, outputs->module->outputs.count);
         return false;
     }
-    if (ends_with(path, ".npy")) {
+    if (text_ends_with(path, ".npy")) {
         Text bytes = npy_bytes(arena, outputs, 0);
         good = file_write(path, bytes.data, bytes.length, &error);
     } else {

@@ -2,6 +2,7 @@
  * What is known now is computed now; what stands in an equation becomes an expr; whole tensors go to elementwise.c. */
 #include "model/expand.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- limits --------------------------------------------------------------------------------------------------------- */
@@ -408,13 +409,18 @@ static void error_size(Call *call, const AstExpr *expr, const char *what, const 
         if (value->kind == VALUE_TENSOR) diag_help(diag, "a tensor's sizes are named in the block's signature: x[N, C]");
         return;
     }
-    Diagnostic *diag = diag_error(expander->diags, GM044, expr->place, "%s is %s, not a whole number", what, text_string(&text));
+    bool huge = !value->number.exact && fabs(value->number.real) > 0x1p53;
+    Diagnostic *diag = diag_error(expander->diags, huge ? GM046 : GM044, expr->place, "%s is %s, %s", what, text_string(&text),
+                                  huge ? "which is too large" : "not a whole number");
     const Origin *origin = origin_of_names(call, expr);
     if (origin && origin->size) {
         const Binding *binding = names_find(call, origin->size);
+        const char *story = origin_story(expander->arena, origin, expr->place.source);
         Text size = text_new(expander->arena);
         if (binding) value_print(&binding->value, &size);
-        diag_caret(diag, "%s = %s%s", origin->size, text_string(&size), origin_story(expander->arena, origin, expr->place.source));
+        bool told = origin->kind == ORIGIN_SET || (origin->expr && strcmp(text_string(&size), expr_text(expander->arena, origin->expr)) == 0);
+        if (told) diag_caret(diag, "%s", story + strlen(", "));
+        else diag_caret(diag, "%s = %s%s", origin->size, text_string(&size), story);
     }
 }
 

@@ -182,7 +182,9 @@ static void error_import(Loader *loader, const AstDeclaration *declaration, cons
     Diagnostic *diag = diag_error(loader->diags, GM101, declaration->place, "cannot import \"%s\": %s", declaration->import, error);
     const char **names = arena_new_array(loader->arena, const char *, library_count() + 1);
     for (int k = 0; k < library_count(); k++) names[k] = library_name(k);
-    const char *nearest = nearest_name(declaration->import, names, library_count());
+    const char *ended = arena_printf(loader->arena, "%s.gm", declaration->import);
+    size_t size;
+    const char *nearest = library_find(ended, &size) ? ended : nearest_name(declaration->import, names, library_count());
     if (nearest) diag_help(diag, "the library has \"%s\"", nearest);
 }
 

@@ -168,6 +168,7 @@ static void check_no_turns(Call *call, const AstStatement *repeat, const AstBody
                 Diagnostic *diag = diag_error(call->expander->diags, GM070, statement->assignment.place, "%s is collected over no turns",
                                               statement->assignment.name);
                 diag_label(diag, repeat->extent->place, "0 here");
+                names_bind(call, statement->assignment.name, value_poison(), statement->assignment.place);
             }
         check_no_turns(call, repeat, &statement->body);
         check_no_turns(call, repeat, &statement->else_body);

@@ -61,6 +61,12 @@ const char *text_string(const Text *text)
     return text->data ? text->data : "";
 }
 
+bool text_ends_with(const char *text, const char *end)
+{
+    size_t a = strlen(text), b = strlen(end);
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
 bool file_read(Arena *arena, const char *path, char **data, size_t *size, const char **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

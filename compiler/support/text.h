@@ -21,6 +21,7 @@ __attribute__((format(printf, 2, 3)))
 void text_printf(Text *text, const char *format, ...);
 /* The text as a string, "" when empty. */
 const char *text_string(const Text *text);
+bool text_ends_with(const char *text, const char *end);
 
 /* Reads a regular file whole. On failure returns false and sets *error to a message without the path ("no such file"). */
 bool file_read(Arena *arena, const char *path, char **data, size_t *size, const char **error);

@@ -96,12 +96,6 @@ static bool begins(const ForeignFile *file, const char *magic, size_t length)
     return file->size >= length && memcmp(file->data, magic, length) == 0;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t a = strlen(text), b = strlen(end);
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
 static bool refuse_pickle(const ForeignFile *file, Diagnostics *diags)
 {
     Diagnostic *diag = diag_error(diags, GM123, (Place){0}, "%s is a pickled checkpoint: reading it would run the program inside it", file->path);
@@ -138,7 +132,7 @@ static bool read_file(Archive *archive, ForeignFile *file, bool may_be_index, Di
     bool header_fits = file->size > 8 && file->data[8] == '{';
     if (!header_fits && (begins(file, "\x80\2", 2) || begins(file, "\x80\3", 2) || begins(file, "\x80\4", 2) || begins(file, "\x80\5", 2)))
         return refuse_pickle(file, diags);
-    if (may_be_index && !header_fits && (begins(file, "{", 1) || ends_with(file->path, ".json"))) return shards_read(archive, file, diags);
+    if (may_be_index && !header_fits && (begins(file, "{", 1) || text_ends_with(file->path, ".json"))) return shards_read(archive, file, diags);
     const char *kind = begins(file, "\x89HDF\r\n", 6)          ? "an HDF5 file (Keras)"
                        : begins(file, "GGUF", 4)                ? "a GGUF file"
                        : begins(file, "version https://git-lfs", 23) ? "a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
@@ -173,7 +167,12 @@ Archive *archive_open(Arena *arena, const char *path, Diagnostics *diags)
 {
     Archive *archive = archive_new(arena, path);
     ForeignFile *file;
-    if (!foreign_file_map(arena, resolve_directory(arena, path), &file, diags)) return NULL;
+    const char *resolved = resolve_directory(arena, path);
+    if (resolved != path && access(resolved, F_OK) != 0) {
+        diag_error(diags, GM120, (Place){0}, "%s is a directory without model.safetensors and model.safetensors.index.json", path);
+        return NULL;
+    }
+    if (!foreign_file_map(arena, resolved, &file, diags)) return NULL;
     if (read_file(archive, file, true, diags)) return archive;
     archive_close(archive);
     return NULL;

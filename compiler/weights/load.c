@@ -232,6 +232,23 @@ static Map used_names(Loader *loader)
     return used;
 }
 
+/* What stands before every missing name in the file ("module." of "module.head.weight"), or NULL. */
+static const char *common_prefix(Loader *loader)
+{
+    const Complaints *c = &loader->complaints;
+    size_t length = strlen(c->missing.data[0].help);
+    for (int i = 0; i < loader->archive->tensors.count; i++) {
+        const char *name = loader->archive->tensors.data[i]->name;
+        size_t before = strlen(name) > length ? strlen(name) - length : 0;
+        if (!before || strcmp(name + before, c->missing.data[0].help) != 0 || !strchr("./", name[before - 1])) continue;
+        const char *prefix = arena_strndup(loader->arena, name, before);
+        int found = 1;
+        while (found < c->missing.count && archive_find(loader->archive, arena_printf(loader->arena, "%s%s", prefix, c->missing.data[found].help))) found++;
+        if (found == c->missing.count) return prefix;
+    }
+    return NULL;
+}
+
 static void report_missing(Loader *loader, Diagnostics *diags)
 {
     enum { SEARCHED = 60 };
@@ -250,7 +267,10 @@ static void report_missing(Loader *loader, Diagnostics *diags)
         const char *near = i < SEARCHED ? nearest_name(complaint->help, names, count) : NULL;
         diag_note(diag, complaint->place, "missing: %s%s%s%s", complaint->text, near ? " (the file has \"" : "", near ? near : "", near ? "\")" : "");
     }
-    if (count > 0 && c->missing.count == loader->module->weights.count)
+    const char *prefix = loader->binding ? NULL : common_prefix(loader);
+    if (prefix)
+        diag_help(diag, "the file has them all below \"%s\"; --bind prefixed takes them, with this in the model file:\n    bind prefixed for %s { \"*\" = \"%s*\" }", prefix, loader->module->name, prefix);
+    else if (count > 0 && c->missing.count == loader->module->weights.count)
         diag_help(diag, "the file's names look like \"%s\"; a bind declaration in the model file says which is which", names[0]);
 }
 

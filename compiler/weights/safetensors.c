@@ -54,6 +54,14 @@ static bool malformed(const ForeignFile *file, Diagnostics *diags, const char *p
     return false;
 }
 
+/* Nothing that a writer of safetensors begins with. */
+static bool other_format(const ForeignFile *file, Diagnostics *diags)
+{
+    Diagnostic *diag = diag_error(diags, GM121, (Place){0}, "%s is no safetensors file: it does not begin with a header's length and '{'", file->path);
+    diag_help(diag, "gmlpc reads .safetensors (also sharded), .npz and .npy");
+    return false;
+}
+
 static bool malformed_tensor(const ForeignFile *file, Diagnostics *diags, const char *name, const char *problem)
 {
     diag_error(diags, GM121, (Place){0}, "%s: tensor \"%s\" %s", file->path, name, problem);
@@ -168,6 +176,7 @@ bool safetensors_read(Archive *archive, ForeignFile *file, Diagnostics *diags)
     if (file->size < 8) return malformed(file, diags, "shorter than 8 bytes");
     uint64_t length = 0;
     for (int i = 0; i < 8; i++) length |= (uint64_t)file->data[i] << (8 * i);
+    if (length > file->size - 8 && (file->size < 9 || file->data[8] != '{')) return other_format(file, diags);
     if (length > MAX_HEADER_BYTES) return malformed(file, diags, "its header would be longer than 100,000,000 bytes");
     if (length > file->size - 8) return malformed(file, diags, "its header is longer than the file");
     const char *text = (const char *)file->data + 8;

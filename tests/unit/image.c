@@ -126,6 +126,24 @@ static void test_input(void **state)
     end(&f);
 }
 
+/* mode = squash: both sides over crop_pct, then the middle of that. */
+static void test_squash(void **state)
+{
+    (void)state;
+    enum { SIZE = 24, COUNT = 3 * SIZE * SIZE };
+    Fixture f = begin();
+    Image image = decode(&f, "rgb.png");
+    ImageHint hint = {0.875, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}, FILTER_BICUBIC, true};
+    float *out = arena_new_array(f.arena, float, COUNT), *wanted = arena_new_array(f.arena, float, COUNT);
+    Port port = make_port(f.arena, TYPE_F32, 3, 3, SIZE, SIZE);
+    assert_true(image_to_input(&image, &port, &hint, out, f.diags));
+    const ForeignTensor *tensor = archive_find(f.expected, "input/rgb.png/24/squash");
+    assert_non_null(tensor);
+    assert_true(archive_read_f32(f.expected, tensor, wanted, f.diags));
+    assert_memory_equal(out, wanted, COUNT * sizeof(float));
+    end(&f);
+}
+
 static void test_gray_and_bytes(void **state)
 {
     (void)state;
@@ -180,6 +198,6 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode), cmocka_unit_test(test_resize), cmocka_unit_test(test_input),
-                                       cmocka_unit_test(test_gray_and_bytes), cmocka_unit_test(test_damaged)};
+                                       cmocka_unit_test(test_squash), cmocka_unit_test(test_gray_and_bytes), cmocka_unit_test(test_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

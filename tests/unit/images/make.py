@@ -47,11 +47,11 @@ for name, code in filters.items():
         expected[f"size/{name}/{width}x{height}"] = np.asarray(rgb.resize((width, height), code))
 
 
-def prepare(image, size, crop_pct, filter, mean, std):
+def prepare(image, size, crop_pct, filter, mean, std, squash=False):
     target = math.floor(size / crop_pct)
     w, h = image.size
     short, long = min(w, h), max(w, h)
-    other = int(target * long / short)
+    other = target if squash else int(target * long / short)
     image = image.resize((target, other) if w <= h else (other, target), filter)
     w, h = image.size
     top, left = int(round((h - size) / 2.0)), int(round((w - size) / 2.0))
@@ -65,6 +65,7 @@ imagenet = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 for size, crop_pct in ((24, 0.875), (21, 0.9), (32, 1.0)):
     for name, file in (("rgb.png", rgb), ("colour.jpg", Image.open(os.path.join(here, "colour.jpg")).convert("RGB"))):
         expected[f"input/{name}/{size}/{crop_pct}"] = prepare(file, size, crop_pct, Image.BICUBIC, *imagenet)
+expected["input/rgb.png/24/squash"] = prepare(rgb, 24, 0.875, Image.BICUBIC, *imagenet, squash=True)
 wide = np.arange(9 * 11, dtype=np.uint16).reshape(9, 11) * 5
 wide[-1] = [255, 256, 257, 511, 512, 0x0100, 0x7FFF, 0x8000, 0xFF00, 0xFFFE, 0xFFFF]
 save(Image.fromarray(wide), "gray16.png")

@@ -1,0 +1,2 @@
+model m.gm 'model m() { input x[2]  param w[3, 2]  param b[3] ~ zeros  output y[i] = sum[j](w[i, j] * x[j]) + b[i] }'
+$GMLPC init m.gm -o m.npz
