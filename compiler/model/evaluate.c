@@ -409,7 +409,7 @@ static void error_size(Call *call, const AstExpr *expr, const char *what, const 
         if (value->kind == VALUE_TENSOR) diag_help(diag, "a tensor's sizes are named in the block's signature: x[N, C]");
         return;
     }
-    bool huge = !value->number.exact && fabs(value->number.real) > 0x1p53;
+    bool huge = !value->number.exact && isfinite(value->number.real) && fabs(value->number.real) > 0x1p53;
     Diagnostic *diag = diag_error(expander->diags, huge ? GM046 : GM044, expr->place, "%s is %s, %s", what, text_string(&text),
                                   huge ? "which is too large" : "not a whole number");
     const Origin *origin = origin_of_names(call, expr);
