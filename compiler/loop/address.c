@@ -150,7 +150,7 @@ static void add_subscripts(Lowering *l, const Expr *read, const Access *access, 
         const Expr *subscript = read->args[axis];
         int64_t extent = read->tensor->extents[axis], stride = access->strides[axis];
         bool data = expr_is_data_dependent(subscript);
-        bool checked = !data && (read->otherwise || l->unproved) && !subscript_proved(subscript, extent);
+        bool checked = !data && !access->bordered && (read->otherwise || l->unproved) && !subscript_proved(subscript, extent);
         if (!data && !checked) {
             if (stride) address_add(l, address, subscript, stride);
             continue;

@@ -12,14 +12,6 @@
 #include "support/bug.h"
 
 /* --- geometry ------------------------------------------------------------------------------------------------------ */
-static const Index *longest(Index *const *indices, int count)
-{
-    const Index *best = count ? indices[count - 1] : NULL;
-    for (int k = count - 1; k >= 0; k--)
-        if (indices[k]->extent > best->extent) best = indices[k];
-    return best;
-}
-
 /* Whether a block of direct columns is worth copying, and with which width it fits on the stack. */
 enum { MOST_COPY_BYTES = 54 * 1024, LEAST_COPY_ROWS = 48, SCATTERED_BYTES = 256 * 1024 };
 static void choose_copy(Lowering *l, Tiling *t)
@@ -71,9 +63,8 @@ static void choose_geometry(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
     int lanes = l->target->lanes;
-    t->row = longest(c->m, c->m_count);
+    choose_rows(l, t);
     t->column = c->n[c->n_count - 1];
-    t->rows = t->row ? t->row->extent : 1;
     t->columns = t->column->extent;
     if (!t->inside) choose_measured(l, t);
     t->width = choose_width(l->target, t->rows, t->columns, contraction_steps(c), c->panels ? t->panel : 0);
@@ -139,7 +130,7 @@ static void choose_groups(Lowering *l, Tiling *t)
     if (!t->grouped || groups == 1) return;
     t->group = t->row;
     for (int k = c->m_count - 1; k >= 0; k--)
-        if (c->m[k] != t->row) t->group = c->m[k];
+        if (c->m[k] != t->row && !is_joined(t, c->m[k])) t->group = c->m[k];
     int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
     t->one_cut = t->group == t->row;
     t->group_size = (extent + groups - 1) / groups;
@@ -238,7 +229,8 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
     }
     const Index *index = c->m[at];
     Statement *loop = NULL;
-    if (index == nest->tiling->group && index != nest->tiling->row) {
+    if (is_joined(nest->tiling, index)) scope_bind(l, index, build_int(l->build, 0), 0, 0);
+    else if (index == nest->tiling->group && index != nest->tiling->row) {
         loop = loop_open(l, index->name, nest->group.from, nest->group.to, 1);
         scope_bind(l, index, loop_variable(l, loop), scope_level(l), 0);
     } else if (index != nest->tiling->row)

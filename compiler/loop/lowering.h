@@ -1,7 +1,7 @@
 /* What the parts of lowering share. One kernel for one target at a time:
  *
  *   lower.c        plan → program: kernels, element functions
- *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue
+ *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue; geometry.c, long_rows.c: how they are cut
  *   rows.c         row kernels: rows, tasks, scratch; equation.c loops of one equation; reduce.c its reduction
  *   windows.c      reductions over windows, several at a time
  *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows
@@ -61,6 +61,7 @@ typedef struct {
     Value *origin;       /* a variable whose value times -origin_step is added to every address; NULL: none */
     int64_t origin_step;
     int origin_level;    /* the scope that knows it */
+    bool bordered;       /* it holds whatever subscripts reach, `otherwise` included */
 } Access;
 
 enum { MAX_SCOPES = 96, MAX_INDICES = 64 };

@@ -34,7 +34,9 @@ typedef struct {
     const Contraction *contraction;
     int panel;                 /* columns of a packed panel */
     const Index *row, *column; /* the two that tiles run along; row NULL: a single row */
-    int64_t rows, columns;     /* their extents */
+    int64_t rows, columns;     /* their extents, of the row's with the joined ones' */
+    Index *const *joined;      /* indices that lie as one with `row`, which runs over all of them while they are 0 */
+    int joined_count;
     int width;                 /* vectors of a tile */
     Cut cut;                   /* for that width */
     bool one_cut;              /* it serves every width */
@@ -76,6 +78,10 @@ typedef struct {
 /* The loops of the reduction, outermost first. */
 int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps);
 int64_t contraction_steps(const Contraction *c); /* all of them */
+
+/* long_rows.c: the row, its length, what it is joined with; the equation is the one at hand. */
+void choose_rows(Lowering *l, Tiling *tiling);
+bool is_joined(const Tiling *tiling, const Index *index);
 
 /* In the scope of the column block: the address of its columns, and their copy. */
 void tile_columns(Lowering *l, Tile *tile);

@@ -5,24 +5,24 @@
  *   for every position and vector; for the window: each operand of the block is loaded once and used for all positions that want it
  *
  * Where neighbouring positions lie far apart and windows are large, what a block of vectors reads for a group of rows is first copied close
- * together: otherwise every element of a window is on a page of its own.
+ * together: otherwise every element of a window is on a page of its own. The copy has a border where windows reach past the tensor's ends.
  *
  * Every element is computed alone, in the order of the window, whatever the tile or the number of tasks. */
 #include "loop/tile.h"
 
 #include "equation/index.h"
+#include "schedule/lines.h"
 #include "support/bug.h"
 
 #include <string.h>
 
 enum { MOST_POSITIONS = 14, MOST_VECTORS = 4, BLOCK_VECTORS = 2, BLOCK_POSITIONS = 7, FEW_REGISTERS_POSITIONS = 6 };
-enum { COPIED_LANES = 16, MOST_COPIES = 4, MOST_COPIED_BYTES = 54 * 1024, FAR_APART = 512, LARGE_WINDOW = 16 };
+enum { FAR_APART = 512, LARGE_WINDOW = 16 };
 
-/* An operand that is copied: for each axis but the last, how many places from `from` on; 0: the one that outer indices name. */
+/* An operand that is copied: how, and where to. */
 typedef struct {
-    const Expr *read;
-    int64_t spans[MAX_RANK], strides[MAX_RANK]; /* of the copy */
-    int64_t elements;                           /* of one vector's lane */
+    const LineRead *line;
+    int64_t strides[MAX_RANK];
     Buffer *buffer;
 } Copy;
 
@@ -32,15 +32,15 @@ typedef struct {
     int outer_count;
     const Index *outer[MAX_RANK * 2];
     int vectors;                    /* of a block */
-    const Index *row;               /* with copies: the outer index that windows move along, in groups; NULL: there is none */
+    WindowLines lines;              /* with copies: what they hold */
     Index group, block;             /* number the groups of rows and the blocks of vectors */
-    int64_t group_rows;
     int copy_count;                 /* 0: operands are read where they lie */
-    Copy copies[MOST_COPIES];
+    Copy copies[MOST_LINE_READS];
 } Windows;
 
 typedef struct {
     const Windows *windows;
+    Value *block;                   /* first column of the copies */
     Value *column, *row;            /* of the first vector and position */
     int column_level, row_level;
     int width, height;              /* vectors, positions */
@@ -66,65 +66,97 @@ static void bind_position(Lowering *l, const Patch *patch, int position)
     scope_bind(l, patch->windows->position, patch->row, patch->row_level, position);
 }
 
-static bool moves(const Expr *subscript, const Expr *reduce, const Index *index)
-{
-    Linear linear;
-    if (!index_linear(subscript, &linear) || !linear_coefficient(&linear, index)) return false;
-    for (int k = 0; k < reduce->index_count; k++)
-        if (linear_coefficient(&linear, reduce->indices[k])) return true;
-    return false;
-}
-
-static bool windows_move(const Expr *expr, const Expr *reduce, const Index *index)
-{
-    for (int k = 0; k < expr->count; k++)
-        if (expr->kind == EXPR_READ ? moves(expr->args[k], reduce, index) : windows_move(expr->args[k], reduce, index)) return true;
-    return false;
-}
-
 /* --- copies -------------------------------------------------------------------------------------------------------- */
 /* The place on an axis that the copy begins at: what outer indices say, and the first row of the group. */
-static Value *copy_from(Lowering *l, const Windows *windows, const Expr *subscript)
+static Value *copy_from(Lowering *l, const Windows *windows, const LineRead *line, int axis)
 {
     Builder *build = l->build;
     Linear linear;
-    index_linear(subscript, &linear);
-    Value *from = build_int(build, 0);
+    index_linear(line->read->args[axis], &linear);
+    Value *from = build_int(build, linear.constant);
+    int level = 0;
     for (int k = 0; k < linear.count; k++) {
         const Index *index = linear.indices[k];
-        bool outer = index == windows->row;
-        for (int n = 0; n < windows->outer_count; n++) outer |= index == windows->outer[n];
-        if (!outer) continue;
-        const Binding *binding = scope_find(l, index == windows->row ? &windows->group : index);
-        int64_t step = linear.coefficients[k] * (index == windows->row ? windows->group_rows : 1);
+        bool row = index == windows->lines.row;
+        if (!row && !line->outer[axis]) continue;
+        const Binding *binding = scope_find(l, row ? &windows->group : index);
+        int64_t step = linear.coefficients[k] * (row ? windows->lines.rows : 1);
         from = build_add(build, from, build_mul(build, binding->base, build_int(build, step)));
+        if (binding->base_level > level) level = binding->base_level;
     }
-    return from;
+    return scope_settle(l, (Lowered){from, level}, "first").value;
 }
 
-static void copy_axes(Lowering *l, const Patch *patch, const Copy *copy, int axis, Value *from, Value *to)
+typedef struct {
+    const Patch *patch;
+    const Copy *copy;
+    Value *from[MAX_RANK]; /* on each axis */
+    bool outside;          /* in the border */
+} Copying;
+
+static void copy_axes(Lowering *l, const Copying *copying, int axis, Value *from, Value *to);
+
+/* The places [begin, end) of the copy's axis. */
+static void copy_places(Lowering *l, const Copying *copying, int axis, Value *begin, Value *end, Value *from, Value *to)
 {
     Builder *build = l->build;
-    const Access *access = find_access(l, copy->read->tensor);
-    if (axis < copy->read->count - 1) {
-        if (copy->spans[axis] <= 1) {
-            copy_axes(l, patch, copy, axis + 1, from, to);
-            return;
-        }
-        Statement *loop = loop_open(l, "p", build_int(build, 0), build_int(build, copy->spans[axis]), 1);
-        Value *p = loop_variable(l, loop);
-        copy_axes(l, patch, copy, axis + 1, build_add(build, from, build_mul(build, p, build_int(build, access->strides[axis]))),
-                  build_add(build, to, build_mul(build, p, build_int(build, copy->strides[axis]))));
-        loop_close(l, loop);
-        return;
-    }
+    const Copy *copy = copying->copy;
+    const Access *access = find_access(l, copy->line->read->tensor);
+    int64_t first, last;
+    if (value_is_int(begin, &first) && value_is_int(end, &last) && first == last) return;
+    Statement *loop = loop_open(l, "p", begin, end, 1);
+    Value *p = loop_variable(l, loop);
+    copy_axes(l, copying, axis + 1, build_add(build, from, build_mul(build, p, build_int(build, access->strides[axis]))),
+              build_add(build, to, build_mul(build, p, build_int(build, copy->strides[axis]))));
+    loop_close(l, loop);
+}
+
+static Value *within(Lowering *l, Value *place, int64_t span)
+{
+    Builder *build = l->build;
+    int64_t whole;
+    if (value_is_int(place, &whole)) return build_int(build, whole < 0 ? 0 : whole > span ? span : whole);
+    Value *clamped = build_op(build, OP_MIN, build_op(build, OP_MAX, place, build_int(build, 0), NULL), build_int(build, span), NULL);
+    return scope_settle(l, (Lowered){clamped, scope_level(l)}, "edge").value;
+}
+
+static void copy_lanes(Lowering *l, const Copying *copying, Value *from, Value *to)
+{
+    Builder *build = l->build;
+    const Patch *patch = copying->patch;
+    const Expr *read = copying->copy->line->read;
     from = scope_settle(l, (Lowered){build_add(build, from, patch->column), scope_level(l)}, "from").value;
     to = scope_settle(l, (Lowered){to, scope_level(l)}, "to").value;
     for (int v = 0; v < patch->width; v++) {
         Value *offset = build_int(build, (int64_t)v * l->target->lanes);
-        Value *x = build_load_vector(build, access->buffer, build_add(build, from, offset), part_of(l, patch, v));
-        build_store(build, copy->buffer, build_add(build, to, offset), x, NULL);
+        Value *x = copying->outside ? build_number(build, builder_vector_type(build), read->otherwise->number)
+                                    : build_load_vector(build, find_access(l, read->tensor)->buffer, build_add(build, from, offset), part_of(l, patch, v));
+        build_store(build, copying->copy->buffer, build_add(build, to, offset), x, NULL);
     }
+}
+
+/* Each axis: what lies before the tensor, the tensor, what lies behind it. */
+static void copy_axes(Lowering *l, const Copying *copying, int axis, Value *from, Value *to)
+{
+    Builder *build = l->build;
+    const LineRead *line = copying->copy->line;
+    if (axis == line->read->count - 1) {
+        copy_lanes(l, copying, from, to);
+        return;
+    }
+    int64_t span = line->spans[axis];
+    if (copying->outside || !line->bordered || line->outer[axis] || subscript_proved(line->read->args[axis], line->read->tensor->extents[axis])) {
+        if (span > 1) copy_places(l, copying, axis, build_int(build, 0), build_int(build, span), from, to);
+        else copy_axes(l, copying, axis + 1, from, to);
+        return;
+    }
+    Copying border = *copying;
+    border.outside = true;
+    Value *begin = within(l, build_sub(build, build_int(build, 0), copying->from[axis]), span);
+    Value *end = within(l, build_sub(build, build_int(build, line->read->tensor->extents[axis]), copying->from[axis]), span);
+    copy_places(l, &border, axis, build_int(build, 0), begin, from, to);
+    copy_places(l, copying, axis, begin, end, from, to);
+    copy_places(l, &border, axis, end, build_int(build, span), from, to);
 }
 
 /* Copies what a block of vectors reads for the group of rows at hand. */
@@ -133,18 +165,21 @@ static void make_copies(Lowering *l, Windows *windows, const Patch *patch)
     Builder *build = l->build;
     for (int k = 0; k < windows->copy_count; k++) {
         Copy *copy = &windows->copies[k];
-        const Access *access = find_access(l, copy->read->tensor);
-        copy->buffer = build_array(build, "lines", TYPE_F32, copy->elements * patch->width * l->target->lanes);
+        const LineRead *line = copy->line;
+        const Access *access = find_access(l, line->read->tensor);
+        Copying copying = {.patch = patch, .copy = copy};
+        copy->buffer = build_array(build, "lines", TYPE_F32, line->elements * patch->width * l->target->lanes);
         int64_t stride = (int64_t)patch->width * l->target->lanes;
         Value *from = build_int(build, 0);
-        for (int axis = copy->read->count - 2; axis >= 0; axis--) {
-            copy->strides[axis] = copy->spans[axis] ? stride : 0;
-            if (copy->spans[axis]) stride *= copy->spans[axis];
-            from = build_add(build, from, build_mul(build, copy_from(l, windows, copy->read->args[axis]), build_int(build, access->strides[axis])));
+        for (int axis = line->read->count - 2; axis >= 0; axis--) {
+            copy->strides[axis] = line->spans[axis] ? stride : 0;
+            if (line->spans[axis]) stride *= line->spans[axis];
+            copying.from[axis] = copy_from(l, windows, line, axis);
+            from = build_add(build, from, build_mul(build, copying.from[axis], build_int(build, access->strides[axis])));
         }
-        copy->strides[copy->read->count - 1] = 1;
+        copy->strides[line->read->count - 1] = 1;
         scope_push(l, NULL);
-        copy_axes(l, patch, copy, 0, from, build_int(build, 0));
+        copy_axes(l, &copying, 0, from, build_int(build, 0));
         scope_pop(l);
     }
 }
@@ -153,12 +188,14 @@ static void make_copies(Lowering *l, Windows *windows, const Patch *patch)
 static Access read_copy(Lowering *l, const Patch *patch, const Copy *copy)
 {
     Builder *build = l->build;
-    Access *access = find_access(l, copy->read->tensor), lying = *access;
-    Value *before = patch->column;
-    for (int axis = 0; axis < copy->read->count - 1; axis++)
+    const LineRead *line = copy->line;
+    Access *access = find_access(l, line->read->tensor), lying = *access;
+    Value *before = patch->block;
+    for (int axis = 0; axis < line->read->count - 1; axis++)
         if (copy->strides[axis])
-            before = build_add(build, before, build_mul(build, copy_from(l, patch->windows, copy->read->args[axis]), build_int(build, copy->strides[axis])));
+            before = build_add(build, before, build_mul(build, copy_from(l, patch->windows, line, axis), build_int(build, copy->strides[axis])));
     access->buffer = copy->buffer;
+    access->bordered = line->bordered;
     memcpy(access->strides, copy->strides, sizeof access->strides);
     access->origin_level = scope_level(l);
     access->origin = scope_settle(l, (Lowered){before, scope_level(l)}, "before").value;
@@ -167,90 +204,26 @@ static Access read_copy(Lowering *l, const Patch *patch, const Copy *copy)
     return lying;
 }
 
-static bool is_outer(const Windows *windows, const Index *index)
-{
-    for (int k = 0; k < windows->outer_count; k++)
-        if (windows->outer[k] == index) return true;
-    return false;
-}
-
-/* The spans of a read for groups of `rows`; false: it can't be copied. */
-static bool copy_spans(const Windows *windows, Copy *copy, int64_t rows)
-{
-    copy->elements = 1;
-    for (int axis = 0; axis < copy->read->count - 1; axis++) {
-        Linear linear;
-        int64_t span = 1;
-        bool outer = false;
-        if (!index_linear(copy->read->args[axis], &linear) || linear.constant < 0) return false;
-        for (int k = 0; k < linear.count; k++) {
-            const Index *index = linear.indices[k];
-            if (linear.coefficients[k] < 0) return false;
-            if (index != windows->row && is_outer(windows, index)) outer = true;
-            else span += linear.coefficients[k] * ((index == windows->row ? rows : index->extent) - 1);
-        }
-        if (outer && linear.count > 1) return false;
-        copy->spans[axis] = outer ? 0 : span + linear.constant;
-        if (!outer) copy->elements *= copy->spans[axis];
-    }
-    return true;
-}
-
-/* The reads that run along the vectors; the others are left where they lie. False: some can't be copied. */
-static bool find_copies(Windows *windows, const Expr *expr)
-{
-    if (expr->kind != EXPR_READ) {
-        for (int k = 0; k < expr->count; k++)
-            if (!find_copies(windows, expr->args[k])) return false;
-        return true;
-    }
-    bool along = false;
-    for (int axis = 0; axis < expr->count; axis++) {
-        Linear linear;
-        if (!index_linear(expr->args[axis], &linear)) return false;
-        along |= linear_coefficient(&linear, windows->vector) != 0;
-    }
-    if (!along) return true;
-    Linear last;
-    index_linear(expr->args[expr->count - 1], &last);
-    if (expr->otherwise || last.count != 1 || last.constant || last.indices[0] != windows->vector || windows->copy_count == MOST_COPIES) return false;
-    for (int k = 0; k < windows->copy_count; k++)
-        if (windows->copies[k].read->tensor == expr->tensor) return false;
-    windows->copies[windows->copy_count++] = (Copy){.read = expr};
-    return true;
-}
-
-/* Positions far apart, windows large: copies, for as many rows as fit. */
+/* Copies where windows need a border, or are large and positions far apart. */
 static void choose_copies(Lowering *l, Windows *windows)
 {
+    const WindowLines *lines = &windows->lines;
     int64_t window = 1, stride = 0, farthest = 0;
+    bool bordered = false;
+    if (l->target->lanes > LINE_CHANNELS || !window_lines(l->equation, windows->reduce, &windows->lines)) return;
     for (int k = 0; k < windows->reduce->index_count; k++) window *= windows->reduce->indices[k]->extent;
-    if (l->target->lanes == 1 || window < LARGE_WINDOW || windows->vector->extent % COPIED_LANES || l->target->lanes > COPIED_LANES) return;
-    if (!find_copies(windows, windows->reduce->args[0])) windows->copy_count = 0;
-    for (int k = 0; k < windows->copy_count; k++)
-        if (read_stride(l, windows->copies[k].read, windows->position, &stride) && stride > farthest) farthest = stride;
-    for (int k = windows->outer_count - 1; k >= 0 && !windows->row; k--)
-        if (windows_move(windows->reduce->args[0], windows->reduce, windows->outer[k])) windows->row = windows->outer[k];
-    int64_t rows = windows->row ? windows->row->extent : 1, bytes = MOST_COPIED_BYTES + 1;
-    if (farthest < FAR_APART) windows->copy_count = 0;
-    for (rows++; windows->copy_count && rows > 1 && bytes > MOST_COPIED_BYTES;) {
-        do rows--;
-        while (windows->row && windows->row->extent % rows);
-        bytes = 0;
-        for (int k = 0; k < windows->copy_count; k++) {
-            if (!copy_spans(windows, &windows->copies[k], rows)) windows->copy_count = 0;
-            bytes += windows->copies[k].elements * COPIED_LANES * 4;
-        }
+    for (int k = 0; k < lines->count; k++) {
+        bordered |= lines->reads[k].bordered;
+        if (read_stride(l, lines->reads[k].read, windows->position, &stride) && stride > farthest) farthest = stride;
+        windows->copies[k].line = &lines->reads[k];
     }
-    if (bytes > MOST_COPIED_BYTES) windows->copy_count = 0;
-    if (!windows->copy_count) return;
-    windows->vectors = COPIED_LANES / l->target->lanes;
-    if (windows->vectors > MOST_VECTORS) bug("%d vectors in a block of windows", windows->vectors);
-    windows->block = (Index){.name = "block", .extent = windows->vector->extent / COPIED_LANES};
-    windows->group_rows = rows;
-    windows->group = (Index){.name = "group", .extent = windows->row ? windows->row->extent / rows : 1};
+    if (!bordered && (window < LARGE_WINDOW || farthest < FAR_APART || l->target->lanes == 1)) return;
+    windows->copy_count = lines->count;
+    windows->vectors = LINE_CHANNELS / l->target->lanes;
+    windows->block = (Index){.name = "block", .extent = windows->vector->extent / LINE_CHANNELS};
+    windows->group = (Index){.name = "group", .extent = lines->row ? lines->row->extent / lines->rows : 1};
     for (int k = 0; k < windows->outer_count; k++)
-        if (windows->outer[k] == windows->row) windows->outer[k] = &windows->group;
+        if (windows->outer[k] == lines->row) windows->outer[k] = &windows->group;
     windows->outer[windows->outer_count++] = &windows->block;
 }
 
@@ -276,7 +249,7 @@ static void reduce_patch(Lowering *l, const Patch *patch, Variable *totals[MOST_
     const Windows *windows = patch->windows;
     const Expr *reduce = windows->reduce;
     Statement *loops[MAX_RANK * 2];
-    Access lying[MOST_COPIES];
+    Access lying[MOST_LINE_READS];
     for (int k = 0; k < windows->copy_count; k++) lying[k] = read_copy(l, patch, &windows->copies[k]);
     scope_push(l, NULL);
     for (int k = 0; k < reduce->index_count; k++) loops[k] = loop_over(l, reduce->indices[k]);
@@ -285,7 +258,7 @@ static void reduce_patch(Lowering *l, const Patch *patch, Variable *totals[MOST_
     scope_pop(l);
     for (int k = 0; k < windows->copy_count; k++) {
         windows->copies[k].buffer->written = true;
-        *find_access(l, windows->copies[k].read->tensor) = lying[k];
+        *find_access(l, windows->copies[k].line->read->tensor) = lying[k];
     }
 }
 
@@ -371,6 +344,7 @@ static void lower_patch(Lowering *l, const Patch *patch)
 {
     Builder *build = l->build;
     Variable *totals[MOST_POSITIONS][MOST_VECTORS];
+    if (patch->height > MOST_POSITIONS || patch->width > MOST_VECTORS) bug("%d x %d windows at a time", patch->height, patch->width);
     Reduction reduction = patch->windows->reduce->reduction;
     int outer_floor = l->vector_floor;
     l->vector_floor = scope_level(l);
@@ -403,9 +377,9 @@ static void position_tiles(Lowering *l, Patch *patch, int64_t start, int64_t cou
     else scope_pop(l);
 }
 
-static void patches(Lowering *l, Windows *windows, Value *column, int level, int width, int part)
+static void patches(Lowering *l, Windows *windows, const Patch *columns)
 {
-    Patch patch = {.windows = windows, .column = column, .column_level = level, .width = width, .part = part};
+    Patch patch = *columns;
     int64_t positions = windows->position->extent;
     int64_t most = l->target->lanes > 1 && l->target->registers < 32 ? FEW_REGISTERS_POSITIONS : windows->vectors == 1 && windows->copy_count ? MOST_POSITIONS : BLOCK_POSITIONS;
     int64_t tiles = (positions + most - 1) / most;
@@ -417,24 +391,42 @@ static void patches(Lowering *l, Windows *windows, Value *column, int level, int
     position_tiles(l, &patch, tall * height, tiles - tall);
 }
 
+/* Without vectors the columns of a block follow each other. */
+static void column_patches(Lowering *l, Windows *windows, const Patch *block)
+{
+    if (l->target->lanes > 1) {
+        patches(l, windows, block);
+        return;
+    }
+    Builder *build = l->build;
+    Patch patch = *block;
+    Statement *loop = loop_open(l, windows->vector->name, block->column, build_add(build, block->column, build_int(build, block->width)), 1);
+    patch.column = loop_variable(l, loop);
+    patch.column_level = scope_level(l);
+    patch.width = 1;
+    patches(l, windows, &patch);
+    loop_close(l, loop);
+}
+
 /* With copies: the rows of the group meet them in turn. */
 static void vector_block(Lowering *l, Windows *windows, Value *column, int level, int width, int part)
 {
     Builder *build = l->build;
+    Patch patch = {.windows = windows, .block = column, .column = column, .column_level = level, .width = width, .part = part};
     if (!windows->copy_count) {
-        patches(l, windows, column, level, width, part);
+        patches(l, windows, &patch);
         return;
     }
-    Patch patch = {.windows = windows, .column = column, .column_level = level, .width = width, .part = part};
     make_copies(l, windows, &patch);
-    if (!windows->row) {
-        patches(l, windows, column, level, width, part);
+    const Index *row = windows->lines.row;
+    if (!row) {
+        column_patches(l, windows, &patch);
         return;
     }
-    Value *first = build_mul(build, scope_find(l, &windows->group)->base, build_int(build, windows->group_rows));
-    Statement *loop = loop_open(l, windows->row->name, first, build_add(build, first, build_int(build, windows->group_rows)), 1);
-    scope_bind(l, windows->row, loop_variable(l, loop), scope_level(l), 0);
-    patches(l, windows, column, level, width, part);
+    Value *first = build_mul(build, scope_find(l, &windows->group)->base, build_int(build, windows->lines.rows));
+    Statement *loop = loop_open(l, row->name, first, build_add(build, first, build_int(build, windows->lines.rows)), 1);
+    scope_bind(l, row, loop_variable(l, loop), scope_level(l), 0);
+    column_patches(l, windows, &patch);
     loop_close(l, loop);
 }
 
@@ -443,7 +435,7 @@ static void vector_blocks(Lowering *l, Windows *windows)
     Builder *build = l->build;
     int lanes = l->target->lanes;
     if (windows->copy_count) {
-        Value *column = build_mul(build, scope_find(l, &windows->block)->base, build_int(build, COPIED_LANES));
+        Value *column = build_mul(build, scope_find(l, &windows->block)->base, build_int(build, LINE_CHANNELS));
         vector_block(l, windows, scope_settle(l, (Lowered){column, scope_level(l)}, windows->vector->name).value, scope_level(l), windows->vectors, 0);
         return;
     }
@@ -495,14 +487,6 @@ static void outer_loops(Lowering *l, Windows *windows)
     loop_close(l, loop);
 }
 
-/* Of the free indices but the vectors', the innermost that windows move along. */
-static int find_position(const Expr *reduce, const Equation *equation)
-{
-    int position = equation->free_count - 2;
-    while (position > 0 && !windows_move(reduce->args[0], reduce, equation->free[position])) position--;
-    return position;
-}
-
 bool lower_windows(Lowering *l)
 {
     const Equation *equation = l->kernel->kernel->equations.data[0];
@@ -511,7 +495,7 @@ bool lower_windows(Lowering *l)
     if (!result_is_dense(l, windows.vector)) return false;
     if (l->target->lanes > 1 && (vector_cost(l, equation->value, windows.vector) != 0 || vector_cost(l, windows.reduce->args[0], windows.vector) != 0))
         return false;
-    int position = find_position(windows.reduce, equation);
+    int position = window_position(equation, windows.reduce);
     windows.position = equation->free[position];
     for (int k = 0; k + 1 < equation->free_count; k++)
         if (k != position) windows.outer[windows.outer_count++] = equation->free[k];

@@ -85,7 +85,7 @@ static Equation *part_of_copy(Padder *padder, Tensor *padded, const int64_t *fir
 }
 
 /* padded[a + before, b + before] = x[a, b] */
-static void copy_inside(Padder *padder, const Border *border, Tensor *padded)
+static Equation *copy_inside(Padder *padder, const Border *border, Tensor *padded)
 {
     Module *module = padder->s->module;
     Tensor *x = (Tensor *)border->tensor;
@@ -96,6 +96,7 @@ static void copy_inside(Padder *padder, const Border *border, Tensor *padded)
         from[axis] = index_simplify(module, expr_apply(module, FN_SUB, copy->subscripts[axis], before, NULL, x->origin));
     }
     copy->value = expr_read(module, x, x->rank, from, NULL, x->origin);
+    return copy;
 }
 
 /* What lies before or after x along one axis: within x on the axes before that one, everywhere on those behind it. */
@@ -127,7 +128,8 @@ static Tensor *padded_copy(Padder *padder, const Border *border)
         fill_border(padder, border, padded, axis, false);
         fill_border(padder, border, padded, axis, true);
     }
-    copy_inside(padder, border, padded);
+    tensor_plan(padded)->outside = border->outside;
+    tensor_plan(padded)->inside = copy_inside(padder, border, padded);
     plan_note(s, padder->user, "%s gets a border first: %s", x->name, name);
     return padded;
 }

@@ -92,7 +92,8 @@ typedef struct Kernel {
     LIST(KernelParameter) parameters; /* every other tensor read or written, each once, in order of first use; also STATIC ones */
     const RowChain *chain;     /* ROWS: or NULL */
     bool windows;           /* ROWS: one equation, a reduction over windows that move along a free index; its operands are neighbours along the
-                             * last free index, or don't depend on it: several windows are computed at a time */
+                             * last free index, or don't depend on it: several windows are computed at a time. Reads with an `otherwise`
+                             * are as lines.h wants them */
     bool serial;            /* one task only (data-dependent reads) */
     int status_input;       /* data-dependent reads: 1 + the input whose values are used as subscripts; else 0 */
     int64_t macs, flops;    /* of one call */

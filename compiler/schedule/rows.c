@@ -8,6 +8,7 @@
 
 #include "equation/count.h"
 #include "equation/index.h"
+#include "schedule/lines.h"
 
 enum { WINDOW = 256, SMALL_WORK = 8192, LEAST_ROWS = 8 };
 
@@ -46,6 +47,7 @@ typedef struct {
     const Equation *equation;
     const Index *last;
     bool along, plain, moving; /* some operand varies along the last index, all are plain, one moves in windows */
+    bool bordered;             /* some have a border of one number */
 } Windows;
 
 static bool is_free(const Equation *equation, const Index *index)
@@ -59,7 +61,8 @@ static void visit_windows(Expr *read, bool inside, void *context)
 {
     Windows *windows = context;
     if (!inside) return;
-    if (read->otherwise || read->tensor->type != TYPE_F32) windows->plain = false;
+    if (read->tensor->type != TYPE_F32) windows->plain = false;
+    windows->bordered |= read->otherwise != NULL;
     for (int axis = 0; axis < read->count; axis++) {
         Linear linear;
         int free = 0, reduced = 0;
@@ -75,8 +78,7 @@ static void visit_windows(Expr *read, bool inside, void *context)
     }
 }
 
-/* A reduction over windows along whose last free index vectors can run. */
-static bool is_windows(const Equation *equation)
+bool is_windows(const Scheduler *s, const Equation *equation)
 {
     const Expr *reduce = equation_reduce(equation);
     if (!reduce || reduce->reduction == REDUCE_ARGMAX || reduce->args[0]->integer || equation->free_count < 2) return false;
@@ -85,7 +87,9 @@ static bool is_windows(const Equation *equation)
     if (equation->rank == 0 || !index_linear(equation->subscripts[equation->rank - 1], &linear) || linear_coefficient(&linear, last) != 1) return false;
     Windows windows = {.equation = equation, .last = last, .plain = true};
     expr_reads(equation->value, reduce, visit_windows, &windows);
-    return windows.plain && windows.along && windows.moving;
+    if (!windows.plain || !windows.along || !windows.moving) return false;
+    WindowLines lines;
+    return !windows.bordered || (s->family == FAMILY_VECTOR && window_lines(equation, reduce, &lines));
 }
 
 /* A map alone runs over as many inner indices as make a vector loop worth it. */
@@ -390,7 +394,7 @@ static Call *call_new(Scheduler *s, Equation *equation, const Contraction *contr
     list_push(s->arena, &call->equations, equation);
     call->row_limit = contraction ? 0 : row_limit(equation);
     call->gathers = expr_gathers(equation->value);
-    call->windows = !contraction && !call->gathers && is_windows(equation);
+    call->windows = !contraction && !call->gathers && is_windows(s, equation);
     ReadList list = {s, call};
     expr_reads(equation->value, NULL, visit_read, &list);
     push_tensor(s, call, equation->result, true);

@@ -38,6 +38,7 @@ Plan *schedule(Module *module, Family family, const PlanOptions *options, Diagno
     pad_windows(&s);          /* equations → windows that are plain reads      */
     orient_tensors(&s);       /* tensors   → which axis is the fastest         */
     prepare_contractions(&s); /* equations → contractions with plain operands  */
+    spare_borders(&s);        /* equations → fewer copies with a border        */
     reorder_equations(&s);
     form_calls(&s);    /* equations → calls, grouped by row             */
     lay_out(&s);       /* tensors   → storage, strides, regions         */

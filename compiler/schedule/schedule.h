@@ -4,6 +4,7 @@
  *   pad.c          equations → windows that reach past the ends of a tensor read a copy with a border
  *   orient.c       tensors → the order of their axes
  *   contraction.c  equations → contractions recognised; merge.c joins their indices, operands.c prepares operands
+ *   borders.c      equations → windows whose lines lowering copies anyway read what has no border; lines.c says which those are
  *   rows.c         equations → calls: one contraction, or the equations of one row kernel
  *   chain.c        calls → a contraction, row equations and another contraction are one call
  *   layout.c       tensors → storage, strides, regions; results over operands that die there
@@ -56,6 +57,8 @@ typedef struct {
     bool panels;            /* a panel tensor: dense */
     bool contracted;        /* some contraction touches it: pad its rows */
     int row_axes;           /* trailing axes that a contraction runs through as one row; 0: the last one */
+    Equation *inside;       /* of a copy with a border (pad.c): what fills it but for the border; else NULL */
+    double outside;         /* its border */
     bool in_row;            /* scratch of one row */
     bool used;              /* at run time */
     int writer_count;
@@ -144,6 +147,7 @@ const char *tensor_last_name(const Tensor *tensor); /* "h" of "blocks.0.mlp.h" *
 void simplify_equations(Scheduler *s);
 void pad_windows(Scheduler *s);
 void orient_tensors(Scheduler *s);
+void spare_borders(Scheduler *s);
 /* Fills `contraction` and rewrites the equation; what it appends to s->order precedes it. */
 bool contraction_prepare(Scheduler *s, Equation *equation, Contraction *contraction);
 void prepare_contractions(Scheduler *s);
@@ -169,6 +173,8 @@ Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int ba
                          const Axis *k);
 
 /* rows.c */
+/* A reduction over windows along whose last free index vectors can run. */
+bool is_windows(const Scheduler *s, const Equation *equation);
 /* Whether `consumer` reads what `producer` computes in its own row alone, of `rows` leading indices; *reads: whether at all. */
 bool reads_same_row(const Call *producer, const Call *consumer, int rows, bool *reads);
 void call_absorb(Scheduler *s, Call *into, const Call *from); /* appends equations, reads and writes */
