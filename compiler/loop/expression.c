@@ -258,6 +258,14 @@ static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *resu
     return true;
 }
 
+/* Where e^x would be below 2^-126: minus infinity. */
+static Value *without_denormals(Lowering *l, Value *x)
+{
+    Builder *build = l->build;
+    Value *tiny = build_op(build, OP_LT, x, build_number(build, x->type, -87.3365), NULL);
+    return build_op(build, OP_SELECT, tiny, build_number(build, x->type, -INFINITY), x);
+}
+
 static Lowered lower_apply(Lowering *l, const Expr *expr)
 {
     bool along = (node_info(l, expr)->deps & l->vector_bit) != 0;
@@ -270,15 +278,16 @@ static Lowered lower_apply(Lowering *l, const Expr *expr)
     if (lower_chain(l, expr, along, &fused)) return fused;
     if (!expr->integer && lower_fused(l, expr, along, &fused)) return fused;
     Lowered x[2] = {{0}, {0}};
-    bool whole = expr->integer && !along;
+    bool whole = expr->integer && !along, power = is_softmax_power(l, expr);
     for (int k = 0; k < expr->count; k++) {
         x[k] = lower_expr(l, expr->args[k]);
         x[k] = whole ? to_int(l, x[k]) : along ? to_vector(l, x[k]) : to_real(l, x[k]);
         /* What is written twice is computed once. */
-        bool twice = expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW;
+        bool twice = expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW || power;
         if (twice && !whole) x[k] = scope_settle(l, x[k], along ? "v" : "t");
     }
     int level = settle_operands(l, x, expr->count);
+    if (power) x[0].value = without_denormals(l, x[0].value);
     Value *value = whole ? build_integer(l, expr->function, x[0].value, x[1].value) : build_real(l, expr, x[0].value, x[1].value);
     return (Lowered){value, level};
 }

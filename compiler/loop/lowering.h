@@ -7,6 +7,7 @@
  *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows
  *   transpose.c    maps that turn their operands, block by block
  *   expression.c   equation exprs → values, each computed at the outermost loop that knows what it needs; vector.c what may be one
+ *   softmax.c      which powers of e needn't be denormal
  *   address.c      reads → loads, with their subscripts, clamps and `otherwise`
  *   scope.c        open loops, what is known and what was computed in each
  */
@@ -132,6 +133,9 @@ Value *lower_vector(Lowering *l, const Expr *expr);
 Value *build_extreme(Builder *build, bool min, Value *a, Value *b);
 /* Stores the equation's value at the place that the bound indices say, converted to the result's type. */
 void store_result(Lowering *l, Value *value);
+
+/* --- softmax.c ----------------------------------------------------------------------------------------------------- */
+bool is_softmax_power(const Lowering *l, const Expr *expr);
 
 /* --- vector.c ------------------------------------------------------------------------------------------------------ */
 /* How many of the reads need a lane-by-lane gather when vectors run along `index`; -1: not possible. REDUCE nodes are left out. */

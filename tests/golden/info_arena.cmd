@@ -1,6 +1,6 @@
 # Residual, copy with a border and result: placed by size there is a gap; the arena must be as small as what lives at once.
 model m.gm 'import "vision.gm"
-model m(DEPTH = 6, DIM = 64, SIZE = 16) {
+model m(DEPTH = 6, DIM = 60, SIZE = 16) {
   input pixels[3, SIZE, SIZE]
   x = conv(pixels, DIM, 1) @ stem
   repeat l < DEPTH {

@@ -1,0 +1,34 @@
+/* Powers that a sum of at least 1 divides: exp(x - max x) of a softmax.
+ * In: an exp of the equation at hand.  Out: whether it is one of those. Below 2^-126 they change nothing in the sum or in what it divides,
+ * but processors take a hundred times as long to multiply by them: they may be 0. exp elsewhere keeps its denormals. */
+#include "loop/lowering.h"
+
+static const Equation *writer_in_kernel(const Lowering *l, const Tensor *tensor)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    for (int k = 0; k < kernel->equations.count; k++)
+        if (kernel->equations.data[k]->result == tensor) return kernel->equations.data[k];
+    return NULL;
+}
+
+static bool reduces(const Equation *equation, Reduction reduction, const Tensor *tensor)
+{
+    const Expr *reduce = equation ? find_reduce(equation->value) : NULL;
+    return reduce && reduce->reduction == reduction && reduce->args[0]->kind == EXPR_READ && reduce->args[0]->tensor == tensor;
+}
+
+bool is_softmax_power(const Lowering *l, const Expr *expr)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    const Tensor *power = l->equation->result;
+    if (expr->function != FN_EXP || expr != l->equation->value || power->output_name) return false;
+    const Expr *difference = expr->args[0];
+    if (difference->kind != EXPR_APPLY || difference->function != FN_SUB) return false;
+    const Expr *x = difference->args[0], *most = difference->args[1];
+    if (x->kind != EXPR_READ || most->kind != EXPR_READ) return false;
+    const Equation *peak = writer_in_kernel(l, most->tensor);
+    if (!reduces(peak, REDUCE_MAX, x->tensor) || peak->value->kind != EXPR_REDUCE) return false;
+    for (int k = 0; k < kernel->equations.count; k++)
+        if (reduces(kernel->equations.data[k], REDUCE_SUM, power)) return true;
+    return false;
+}
