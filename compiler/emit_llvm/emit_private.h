@@ -40,6 +40,8 @@ LLVMTypeRef element_llvm_type(const Writer *writer, ElementType type);
 LLVMValueRef write_value(Writer *writer, const Value *value);
 LLVMValueRef integer_value(const Writer *writer, int64_t whole); /* INT */
 LLVMValueRef lane_mask(Writer *writer, LLVMValueRef count);      /* MASK of the first `count` (INT) lanes */
+/* The lanes of the mask: stored, or loaded, the others taken from `value`. */
+LLVMValueRef call_masked(Writer *writer, bool stores, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef value);
 LLVMValueRef buffer_address(Writer *writer, const Buffer *buffer, LLVMValueRef subscript);
 LLVMValueRef call_intrinsic(Writer *writer, const char *name, LLVMTypeRef *types, int type_count, LLVMValueRef *arguments, int count);
 LLVMValueRef *variable_slot(Writer *writer, const Variable *variable);

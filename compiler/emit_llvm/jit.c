@@ -38,6 +38,7 @@ static void start_llvm(void)
     static const char *const options[] = {"gmlpc", "-disable-machine-licm"};
     LLVMInitializeNativeTarget();
     LLVMInitializeNativeAsmPrinter();
+    LLVMInitializeNativeAsmParser(); /* of the multiply-adds with an operand in memory */
     LLVMParseCommandLineOptions(2, options, NULL);
 }
 
@@ -130,16 +131,29 @@ static LLVMOrcLLJITRef new_jit(void)
     return jit;
 }
 
+static LLVMOrcThreadSafeContextRef new_context(LLVMContextRef *context)
+{
+#if LLVM_VERSION_MAJOR >= 21
+    *context = LLVMContextCreate();
+    return LLVMOrcCreateNewThreadSafeContextFromLLVMContext(*context);
+#else
+    LLVMOrcThreadSafeContextRef shared = LLVMOrcCreateNewThreadSafeContext();
+    *context = LLVMOrcThreadSafeContextGetContext(shared);
+    return shared;
+#endif
+}
+
 bool model_compile_form(LlvmModel *model, int index)
 {
     const LoopForm *form = model->program->forms.data[index];
     if (model->forms[index].jit) return true;
     if (!target_runs(form->target)) return false;
     bool first = !model->table.bind;
-    LLVMOrcThreadSafeContextRef shared = LLVMOrcCreateNewThreadSafeContext();
+    LLVMContextRef context;
+    LLVMOrcThreadSafeContextRef shared = new_context(&context);
     LLVMTargetMachineRef machine = host_machine();
     Arena *scratch = arena_new();
-    LLVMModuleRef module = make_module(scratch, LLVMOrcThreadSafeContextGetContext(shared), form, machine);
+    LLVMModuleRef module = make_module(scratch, context, form, machine);
     if (first) add_entries(model, module);
     LLVMDisposeTargetMachine(machine);
     LLVMOrcLLJITRef jit = new_jit();

@@ -69,6 +69,13 @@ static bool constant_turns(const Statement *statement, int64_t *turns)
     return true;
 }
 
+/* Whether the counter hits the end exactly: a loop that ends at equality can count in any register that moves with it. */
+static bool ends_exactly(const Statement *statement)
+{
+    const Value *from = statement->from, *to = statement->to, *step = statement->step;
+    return step->whole == 1 || (from->op == OP_INT && to->op == OP_INT && (to->whole - from->whole) % step->whole == 0);
+}
+
 /* if (from < to) do body while ((i += step) < to); the optimiser finds the loop already in this form. */
 static void write_loop(Writer *writer, const Statement *statement)
 {
@@ -84,7 +91,7 @@ static void write_loop(Writer *writer, const Statement *statement)
     write_block(writer, &statement->body);
     LLVMValueRef next = LLVMBuildNSWAdd(builder, counter, write_value(writer, statement->step), "");
     LLVMBasicBlockRef end = LLVMGetInsertBlock(builder);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, next, to, ""), body, after);
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, ends_exactly(statement) ? LLVMIntNE : LLVMIntSLT, next, to, ""), body, after);
     LLVMValueRef values[] = {from, next};
     LLVMBasicBlockRef blocks[] = {before, end};
     LLVMAddIncoming(counter, values, blocks, 2);
@@ -123,9 +130,7 @@ static void write_store(Writer *writer, const Statement *statement)
     LLVMValueRef value = vector ? write_value(writer, statement->value) : narrowed(writer, buffer, statement->value);
     LLVMValueRef address = buffer_address(writer, buffer, write_value(writer, statement->subscript));
     if (vector && statement->part) {
-        LLVMValueRef arguments[] = {value, address, LLVMConstInt(writer->i32, 4, false), lane_mask(writer, write_value(writer, statement->part))};
-        LLVMTypeRef types[] = {LLVMTypeOf(value), writer->pointer};
-        call_intrinsic(writer, "llvm.masked.store", types, 2, arguments, 4);
+        call_masked(writer, true, address, lane_mask(writer, write_value(writer, statement->part)), value);
         return;
     }
     LLVMValueRef store = LLVMBuildStore(writer->builder, value, address);

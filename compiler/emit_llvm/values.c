@@ -5,6 +5,7 @@
 
 #include "support/bug.h"
 
+#include <llvm/Config/llvm-config.h>
 #include <string.h>
 
 enum { MOST_LANES = 64 };
@@ -113,9 +114,36 @@ LLVMValueRef lane_mask(Writer *writer, LLVMValueRef count)
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
+/* The constant that a subscript ends with, which is taken from it. */
+static int64_t take_constant(LLVMValueRef *subscript)
+{
+    bool sum = LLVMIsAInstruction(*subscript) && LLVMGetInstructionOpcode(*subscript) == LLVMAdd;
+    LLVMValueRef last = sum ? LLVMGetOperand(*subscript, 1) : NULL;
+    if (!sum || !LLVMIsAConstantInt(last)) return 0;
+    *subscript = LLVMGetOperand(*subscript, 0);
+    return LLVMConstIntGetSExtValue(last);
+}
+
+/* Addresses a constant apart share what comes before the constant, which becomes the displacement of an instruction. */
 LLVMValueRef buffer_address(Writer *writer, const Buffer *buffer, LLVMValueRef subscript)
 {
-    return LLVMBuildGEP2(writer->builder, element_llvm_type(writer, buffer->type), *buffer_slot(writer, buffer), &subscript, 1, "");
+    LLVMTypeRef element = element_llvm_type(writer, buffer->type);
+    LLVMValueRef constant = integer_value(writer, take_constant(&subscript));
+    LLVMValueRef address = LLVMBuildGEP2(writer->builder, element, *buffer_slot(writer, buffer), &subscript, 1, "");
+    return LLVMIsNull(constant) ? address : LLVMBuildGEP2(writer->builder, element, address, &constant, 1, "");
+}
+
+LLVMValueRef call_masked(Writer *writer, bool stores, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef value)
+{
+    LLVMTypeRef types[] = {LLVMTypeOf(value), writer->pointer};
+    LLVMValueRef arguments[4];
+    int count = 0;
+    if (stores) arguments[count++] = value;
+    arguments[count++] = address;
+    if (LLVM_VERSION_MAJOR < 22) arguments[count++] = LLVMConstInt(writer->i32, 4, false); /* the alignment, an attribute since */
+    arguments[count++] = mask;
+    if (!stores) arguments[count++] = value;
+    return call_intrinsic(writer, stores ? "llvm.masked.store" : "llvm.masked.load", types, 2, arguments, count);
 }
 
 static LLVMValueRef load(Writer *writer, const Value *value)
@@ -130,11 +158,7 @@ static LLVMValueRef load(Writer *writer, const Value *value)
         return element;
     }
     LLVMTypeRef type = value_type(writer, value->type);
-    if (value->op == OP_LOAD_PART) {
-        LLVMValueRef arguments[] = {address, LLVMConstInt(writer->i32, 4, false), lane_mask(writer, operand(writer, value, 1)), LLVMConstNull(type)};
-        LLVMTypeRef types[] = {type, writer->pointer};
-        return call_intrinsic(writer, "llvm.masked.load", types, 2, arguments, 4);
-    }
+    if (value->op == OP_LOAD_PART) return call_masked(writer, false, address, lane_mask(writer, operand(writer, value, 1)), LLVMConstNull(type));
     LLVMValueRef vector = LLVMBuildLoad2(writer->builder, type, address, "");
     LLVMSetAlignment(vector, value->whole ? 4u * (unsigned)writer->lanes : 4u);
     return vector;
@@ -161,8 +185,42 @@ static LLVMValueRef arithmetic(Writer *writer, const Value *value)
     }
 }
 
+static void call_attribute(LLVMValueRef call, unsigned place, const char *name, LLVMTypeRef type)
+{
+    LLVMContextRef context = LLVMGetTypeContext(LLVMTypeOf(call));
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddCallSiteAttribute(call, place, type ? LLVMCreateTypeAttribute(context, kind, type) : LLVMCreateEnumAttribute(context, kind, 0));
+}
+
+/* *p in every lane, times b, plus c, as one instruction: LLVM would spread *p first when it is used twice. The address is a register and a
+ * displacement, since with an index the instruction would be two inside of the processor; the operand in memory only says that it reads. */
+static LLVMValueRef fused_spread(Writer *writer, const Value *scalar, LLVMValueRef b, LLVMValueRef c)
+{
+    char operands[] = "=v,v,r,*m,0";
+    LLVMValueRef whole = operand(writer, scalar, 0), subscript = whole;
+    int64_t displacement = 4 * take_constant(&subscript);
+    if (displacement != (int32_t)displacement) subscript = whole, displacement = 0;
+    char *text = arena_printf(writer->arena, "vfmadd231ps %d($2){1to16}, $1, $0", (int)displacement);
+    LLVMTypeRef vector = LLVMTypeOf(b), types[] = {vector, writer->pointer, writer->pointer, vector};
+    LLVMTypeRef type = LLVMFunctionType(vector, types, 4, false);
+    LLVMValueRef base = buffer_address(writer, scalar->buffer, subscript), arguments[] = {b, base, base, c};
+    LLVMValueRef code = LLVMGetInlineAsm(type, text, strlen(text), operands, strlen(operands), false, false, LLVMInlineAsmDialectATT, false);
+    LLVMValueRef call = LLVMBuildCall2(writer->builder, type, code, arguments, 4, "");
+    call_attribute(call, 3, "elementtype", writer->f32);
+    call_attribute(call, (unsigned)LLVMAttributeFunctionIndex, "nounwind", NULL);
+    return call;
+}
+
+/* A multiply-add that takes one element of memory for all its lanes. */
+static bool spreads(const Writer *writer, const Value *value)
+{
+    const Value *a = value->operands[0], *element = a->op == OP_SPLAT ? a->operands[0] : NULL;
+    return writer->form->target->spreads && value_is_vector(writer, value->type) && element && element->op == OP_LOAD && element->buffer->type == TYPE_F32;
+}
+
 static LLVMValueRef fused(Writer *writer, const Value *value)
 {
+    if (spreads(writer, value)) return fused_spread(writer, value->operands[0]->operands[0], operand(writer, value, 1), operand(writer, value, 2));
     LLVMValueRef arguments[] = {operand(writer, value, 0), operand(writer, value, 1), operand(writer, value, 2)};
     if (writer->form->target->lanes == 1 && !writer->form->reproducible)
         return LLVMBuildFAdd(writer->builder, LLVMBuildFMul(writer->builder, arguments[0], arguments[1], ""), arguments[2], "");
