@@ -1,9 +1,7 @@
 /* The pipeline. Each line is one function from one data structure to the next. */
 #include "pipeline.h"
 
-#if defined(GMLPC_LLVM)
 #include "emit_llvm/emit_llvm.h"
-#endif
 #include "equation/batch.h"
 #include "equation/print.h"
 #include "equation/verify.h"
@@ -95,12 +93,7 @@ bool pipeline_finish(const PipelineRequest *request, Pipeline *pipeline, Diagnos
 
 bool stage_built(Stage stage)
 {
-#if defined(GMLPC_LLVM)
-    (void)stage;
-    return true;
-#else
-    return stage != STAGE_LLVM;
-#endif
+    return stage != STAGE_LLVM || llvm_functions();
 }
 
 bool stage_find(const char *word, Stage *stage, const char **last_pass)
@@ -140,9 +133,7 @@ void pipeline_print(const Pipeline *pipeline, Stage stage, Text *out)
         text_add(out, text_string(&pipeline->source));
         break;
     case STAGE_LLVM:
-#if defined(GMLPC_LLVM)
-        llvm_print(pipeline->loops, out);
-#endif
+        llvm_functions()->print(pipeline->loops, out);
         break;
     case STAGE_COUNT:
         break;

@@ -1,27 +1,17 @@
 /* The choice between the back ends that run a model at once. */
 #include "commands/compiled.h"
 
-#if defined(GMLPC_LLVM)
 #include "emit_llvm/emit_llvm.h"
-#endif
 
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(GMLPC_LLVM)
-static const Backend default_backend = BACKEND_LLVM;
-#else
-static const Backend default_backend = BACKEND_C;
-#endif
-
 bool backend_find(const char *word, Backend *backend, Diagnostics *diags)
 {
-    *backend = default_backend;
     if (!word) word = getenv("GMLPC_BACKEND");
-    if (!word || !*word) return true;
-    bool llvm = strcmp(word, "llvm") == 0;
-    *backend = llvm ? BACKEND_LLVM : BACKEND_C;
-    if (strcmp(word, "c") == 0 || (llvm && default_backend == BACKEND_LLVM)) return true;
+    bool any = !word || !*word, llvm = !any && strcmp(word, "llvm") == 0, there = (any || llvm) && llvm_functions();
+    *backend = there ? BACKEND_LLVM : BACKEND_C;
+    if (any || there || strcmp(word, "c") == 0) return true;
     if (llvm) diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc was built without LLVM"), "--backend c compiles with the C compiler");
     else diag_help(diag_error(diags, GM178, (Place){0}, "there is no back end \"%s\"", word), "the back ends are llvm and c");
     return false;
@@ -52,15 +42,13 @@ bool compiled_load(Arena *arena, const Pipeline *pipeline, Backend backend, Comp
 {
     *compiled = (CompiledModel){0};
     if (!some_form_runs(&pipeline->targets, diags)) return false;
-#if defined(GMLPC_LLVM)
     if (backend == BACKEND_LLVM) {
-        compiled->llvm = llvm_compile(pipeline->loops, diags);
-        compiled->model = compiled->llvm ? llvm_table(compiled->llvm) : NULL;
-        compiled->profiled = compiled->llvm ? llvm_profiled(compiled->llvm) : NULL;
+        const LlvmFunctions *functions = llvm_functions();
+        compiled->llvm = functions->compile(pipeline->loops, diags);
+        compiled->model = compiled->llvm ? functions->table(compiled->llvm) : NULL;
+        compiled->profiled = compiled->llvm ? functions->profiled(compiled->llvm) : NULL;
         return compiled->llvm != NULL;
     }
-#endif
-    (void)backend;
     bool loaded = library_load(arena, pipeline, &compiled->library, diags);
     compiled->model = compiled->library.model;
     compiled->profiled = compiled->library.profiled;
@@ -69,9 +57,7 @@ bool compiled_load(Arena *arena, const Pipeline *pipeline, Backend backend, Comp
 
 void compiled_unload(CompiledModel *compiled)
 {
-#if defined(GMLPC_LLVM)
-    llvm_free(compiled->llvm);
-#endif
+    if (compiled->llvm) llvm_functions()->free(compiled->llvm);
     library_unload(&compiled->library);
     *compiled = (CompiledModel){0};
 }

@@ -1,5 +1,5 @@
 /* Compiling forms with LLVM's ORC and handing out the table.
- * In: a LoopProgram.  Out: an LlvmModel. A few passes are run, not the whole -O2: the loops come unrolled, rotated and vectorised already. */
+ * In: a LoopProgram.  Out: an LlvmModel. A few passes are run, not the whole -O2: nearly all loops come unrolled, rotated and vectorised already. */
 #include "emit_llvm/emit_private.h"
 
 #include "emit_c/blob.h"
@@ -22,7 +22,9 @@
 #else
 #define INSTCOMBINE "instcombine"
 #endif
-static const char pass_list[] = "always-inline,function(sroa,early-cse," INSTCOMBINE ",simplifycfg,loop-mssa(licm),early-cse,simplifycfg)";
+/* What is left to vectorise are loops over the lanes of one vector (loop/address.c): loads of integers, of elements apart. */
+static const char pass_list[] = "always-inline,function(sroa,early-cse," INSTCOMBINE ",simplifycfg,loop-mssa(licm),early-cse,simplifycfg,"
+                                "loop-vectorize,simplifycfg,early-cse)";
 
 static void must(LLVMErrorRef error, const char *what)
 {
@@ -214,3 +216,6 @@ void llvm_print(const LoopProgram *program, Text *out)
     }
     LLVMDisposeTargetMachine(machine);
 }
+
+extern const LlvmFunctions gm_llvm;
+const LlvmFunctions gm_llvm = {GMLPC_VERSION, llvm_compile, llvm_table, llvm_profiled, llvm_free, llvm_print};

@@ -1,10 +1,11 @@
 /* Loading the MPI module, and exchanging journals' entries as text. */
 #include "explore/ranks.h"
 
+#include "support/module.h"
+
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The one thing a process has one of: its rank. */
 static const gm_mpi_functions *mpi;
@@ -17,29 +18,10 @@ static bool under_mpirun(void)
     return false;
 }
 
-/* Beside the program (a build directory), or where it was installed. */
-static void *open_module(Arena *arena)
-{
-    char self[4096];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    const char *own = getenv("GMLPC_MPI");
-    if (own && *own) return dlopen(own, RTLD_NOW | RTLD_LOCAL);
-    if (length > 0) {
-        self[length] = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash) *slash = '\0';
-        void *module = dlopen(arena_printf(arena, "%s/gmlpc-mpi.so", self), RTLD_NOW | RTLD_LOCAL);
-        if (!module) module = dlopen(arena_printf(arena, "%s/../%s/gmlpc/gmlpc-mpi.so", self, GMLPC_LIBDIR), RTLD_NOW | RTLD_LOCAL);
-        if (module) return module;
-    }
-    return dlopen("gmlpc-mpi.so", RTLD_NOW | RTLD_LOCAL);
-}
-
 bool ranks_start(Sweep *sweep, Diagnostics *diags)
 {
     if (!under_mpirun()) return true;
-    void *module = open_module(diags->arena);
-    const gm_mpi_functions *functions = module ? dlsym(module, "gm_mpi") : NULL;
+    const gm_mpi_functions *functions = module_symbol("gmlpc-mpi.so", "GMLPC_MPI", "gm_mpi");
     if (!functions) {
         const char *why = dlerror();
         Diagnostic *diag = diag_error(diags, GM185, (Place){0}, "started by mpirun, but the MPI module can't be loaded: %s", why ? why : "it is not gmlpc's");
