@@ -8,7 +8,7 @@
 ;;; Commentary:
 
 ;; Highlighting and indentation of neural network models in .gm files, and
-;; `gmlpc lsp' for eglot (in Emacs since 29): (add-hook 'gmlpc-mode-hook #'eglot-ensure).
+;; `gmlpc lsp' for eglot (in Emacs since 29; before, the package eglot): (add-hook 'gmlpc-mode-hook #'eglot-ensure).
 ;; The lists of words are those of `gmlpc lsp --words'; tests/structure compares them.
 
 ;;; Code:
@@ -88,7 +88,7 @@
 
 (defvar eglot-server-programs)
 (with-eval-after-load 'eglot
-  (add-to-list 'eglot-server-programs `(gmlpc-mode . (,gmlpc-command "lsp"))))
+  (add-to-list 'eglot-server-programs (cons 'gmlpc-mode (lambda (&rest _) (list gmlpc-command "lsp")))))
 
 (provide 'gmlpc-mode)
 ;;; gmlpc-mode.el ends here
