@@ -145,7 +145,7 @@ int command_compile(int argc, char **argv)
             compile(arena, &request, &o, diags);
         } else if (stage_find(o.emit, &request.stop, &request.last_pass)) {
             if (stage_built(request.stop)) print_stage(arena, &request, &o, diags);
-            else diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc was built without LLVM"), "--emit=loops shows the same code one stage earlier");
+            else diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc has no LLVM back end, or its module is not found"), "--emit=loops shows the same code one stage earlier");
         } else {
             diag_help(diag_error(diags, GM172, (Place){0}, "there is no stage \"%s\"", o.emit), "stages are ast, equations, passes, after:PASS, schedule, loops, c and llvm");
         }

@@ -12,7 +12,7 @@ bool backend_find(const char *word, Backend *backend, Diagnostics *diags)
     bool any = !word || !*word, llvm = !any && strcmp(word, "llvm") == 0, there = (any || llvm) && llvm_functions();
     *backend = there ? BACKEND_LLVM : BACKEND_C;
     if (any || there || strcmp(word, "c") == 0) return true;
-    if (llvm) diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc was built without LLVM"), "--backend c compiles with the C compiler");
+    if (llvm) diag_help(diag_error(diags, GM178, (Place){0}, "this gmlpc has no LLVM back end, or its module is not found"), "--backend c compiles with the C compiler");
     else diag_help(diag_error(diags, GM178, (Place){0}, "there is no back end \"%s\"", word), "the back ends are llvm and c");
     return false;
 }
