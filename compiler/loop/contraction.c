@@ -12,22 +12,6 @@
 #include "support/bug.h"
 
 /* --- geometry ------------------------------------------------------------------------------------------------------ */
-/* Whether a block of direct columns is worth copying, and with which width it fits on the stack. */
-enum { MOST_COPY_BYTES = 54 * 1024, LEAST_COPY_ROWS = 48, SCATTERED_BYTES = 256 * 1024 };
-static void choose_copy(Lowering *l, Tiling *t)
-{
-    const Contraction *c = t->contraction;
-    Reduced steps[MAX_RANK];
-    if (c->panels || l->target->lanes == 1 || t->rows < LEAST_COPY_ROWS || reduction_steps(l, c, steps) != 1) return;
-    int64_t row_bytes = steps->column_stride * 4;
-    if (row_bytes < 0 || (row_bytes % 64 == 0 && row_bytes * steps->extent < SCATTERED_BYTES)) return;
-    int width = t->width;
-    while (width > 2 && steps->extent * width * l->target->lanes * 4 > MOST_COPY_BYTES) width = 2;
-    if (width < 2 || steps->extent * width * l->target->lanes * 4 > MOST_COPY_BYTES) return;
-    t->copies = true;
-    t->width = width;
-}
-
 static void add_extents(Text *shape, const char *name, Index *const *indices, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -69,7 +53,7 @@ static void choose_geometry(Lowering *l, Tiling *t)
     if (!t->inside) choose_measured(l, t);
     t->width = choose_width(l->target, t->rows, t->columns, contraction_steps(c), c->panels ? t->panel : 0);
     if (t->choice && t->choice->height) t->width = t->choice->width;
-    choose_copy(l, t);
+    choose_column_copies(l, t);
     bool measured = t->choice && t->choice->height && t->choice->width == t->width;
     t->cut = measured ? cut_evenly(t->rows, t->choice->height) : cut_rows(l->target, t->rows, t->width);
     int64_t block = (int64_t)t->width * lanes;
@@ -105,7 +89,7 @@ static void choose_tasks(const Lowering *l, Tiling *t)
         for (int64_t n = 1; b * n <= most && n <= t->blocks; n++)
             for (int64_t m = 1; b * n * m <= most && m <= t->cut.tiles; m++) {
                 /* Groups of rows each read the columns again: only where there are too few of those to share. */
-                if (m > 1 && (b < t->batches || n < t->blocks)) break;
+                if (m > 1 && (b < t->batches || n < t->blocks || !copies_allow_tasks(t, m, b * n))) break;
                 int64_t load = ((t->batches + b - 1) / b) * ((t->blocks + n - 1) / n) * ((t->cut.tiles + m - 1) / m);
                 if (load >= best) continue;
                 best = load;
@@ -126,12 +110,15 @@ static void choose_groups(Lowering *l, Tiling *t)
     t->grouped = t->row && bytes > GROUP_BYTES / 2 && t->blocks >= FEW_BLOCKS && t->tile_tasks == 1;
     int64_t groups = bytes <= CACHED_BYTES ? 1 : (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
     if (t->choice && t->choice->groups) groups = t->choice->groups;
+    if (!t->grouped) groups = 1;
+    int64_t tiles = (t->cut.tiles + t->tile_tasks - 1) / t->tile_tasks, most = t->chunks > 1 ? copies_tiles(l, t) : tiles;
+    if (tiles > groups * most) groups = (tiles + most - 1) / most;
     t->groups = 1;
-    if (!t->grouped || groups == 1) return;
+    if (groups == 1) return;
     t->group = t->row;
     for (int k = c->m_count - 1; k >= 0; k--)
         if (c->m[k] != t->row && !is_joined(t, c->m[k])) t->group = c->m[k];
-    int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
+    int64_t extent = t->group == t->row ? tiles : t->group->extent;
     t->one_cut = t->group == t->row;
     t->group_size = (extent + groups - 1) / groups;
     t->groups = (int)((extent + t->group_size - 1) / t->group_size);
@@ -214,6 +201,7 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
     Value *edge = build_int(l->build, cut->tall);
     Range range = nest->tiles ? *nest->tiles : task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
     tile->height = cut->height;
+    tile->first_tile = range.from;
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
     Range shorter = {larger(l, range.from, edge), range.to};
@@ -239,13 +227,33 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
     loop_close(l, loop);
 }
 
+/* The columns are copied, some steps of the reduction at a time. */
+static void copied_block(Lowering *l, Nest *nest, Tile *tile)
+{
+    Builder *build = l->build;
+    const Tiling *t = nest->tiling;
+    int64_t last = (t->chunks - 1) * t->chunk_steps;
+    if (t->chunks > 1) {
+        clear_sums(l, t);
+        Statement *chunks = loop_open(l, "chunk", build_int(build, 0), build_int(build, last), t->chunk_steps);
+        copy_columns(l, tile, loop_variable(l, chunks), t->chunk_steps);
+        tile->more = true;
+        outer_rows(l, nest, tile, 0);
+        tile->more = false;
+        loop_close(l, chunks);
+    }
+    copy_columns(l, tile, build_int(build, last), contraction_steps(t->contraction) - last);
+    outer_rows(l, nest, tile, 0);
+}
+
 /* One column block: `width` vectors from `column` on, the last of `part` lanes. */
 static void column_block(Lowering *l, Nest *nest, Value *column, int column_level, int width, int part)
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
     tile.cut = width == nest->tiling->width || nest->tiling->one_cut ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
     tile_columns(l, &tile);
-    outer_rows(l, nest, &tile, 0);
+    if (nest->tiling->copies) copied_block(l, nest, &tile);
+    else outer_rows(l, nest, &tile, 0);
 }
 
 static void column_blocks(Lowering *l, Nest *nest)
@@ -254,6 +262,7 @@ static void column_blocks(Lowering *l, Nest *nest)
     Tiling *t = nest->tiling;
     int lanes = l->target->lanes;
     int64_t block = (int64_t)t->width * lanes;
+    declare_copies(l, t);
     if (t->full_blocks == 1 && t->block_tasks == 1) {
         scope_push(l, NULL);
         column_block(l, nest, build_int(build, 0), 0, t->width, 0);
@@ -303,9 +312,10 @@ static void row_groups(Lowering *l, Nest *nest)
         return;
     }
     int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
-    Statement *loop = loop_open(l, "group", build_int(build, 0), build_int(build, extent), t->group_size);
+    Range all = t->group == t->row ? task_range(l, nest->tile_part, extent, t->tile_tasks, "tile") : (Range){build_int(build, 0), build_int(build, extent)};
+    Statement *loop = loop_open(l, "group", all.from, all.to, t->group_size);
     Value *end = build_add(build, loop_variable(l, loop), build_int(build, t->group_size));
-    if (extent % t->group_size != 0) end = smaller(l, end, build_int(build, extent));
+    if (extent % t->group_size != 0 || t->tile_tasks > 1) end = smaller(l, end, all.to);
     nest->group = (Range){loop_variable(l, loop), scope_settle(l, (Lowered){end, scope_level(l)}, "group_end").value};
     if (t->group == t->row) nest->tiles = &nest->group;
     outer_columns(l, nest, 0);

@@ -100,25 +100,6 @@ int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
     return count;
 }
 
-/* Far apart in memory, rows of columns cost address translations and split cache lines in every row tile: once is enough. */
-static void copy_columns(Lowering *l, Tile *tile)
-{
-    Builder *build = l->build;
-    const Contraction *c = tile->tiling->contraction;
-    int lanes = l->target->lanes, row = tile->width * lanes;
-    Reduced step;
-    Buffer *columns = find_access(l, c->columns->tensor)->buffer;
-    reduction_steps(l, c, &step);
-    tile->copy = build_array(build, "columns", TYPE_F32, step.extent * row);
-    Statement *loop = loop_open(l, step.name, build_int(build, 0), build_int(build, step.extent), 1);
-    Address from = tile->columns, to = {0};
-    address_add_term(&from, loop_variable(l, loop), step.column_stride, scope_level(l));
-    address_add_term(&to, loop_variable(l, loop), row, scope_level(l));
-    for (int v = 0; v < tile->width; v++, from.constant += lanes, to.constant += lanes)
-        build_store(build, tile->copy, address_value(l, &to), build_load_vector(build, columns, address_value(l, &from), NULL), NULL);
-    loop_close(l, loop);
-}
-
 void tile_columns(Lowering *l, Tile *tile)
 {
     const Tiling *t = tile->tiling;
@@ -126,7 +107,6 @@ void tile_columns(Lowering *l, Tile *tile)
     scope_bind(l, t->column, tile->column, tile->column_level, 0);
     tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
     scope_pop(l);
-    if (t->copies && tile->width == t->width && !tile->part) copy_columns(l, tile);
 }
 
 /* --- prefetching --------------------------------------------------------------------------------------------------- */
@@ -203,7 +183,8 @@ static void next_columns(Lowering *l, const Tile *tile, int64_t row, Ahead *ahea
     ahead->step = row;
     if (lines % ahead->lines != 0) ahead->lines = (int)lines;
     Address next = tile->columns;
-    next.constant += block;
+    next.constant += block + LINE_FLOATS - 1; /* the last line of each vector: the first of all is here already */
+    if (tile->copy) address_add_term(&next, tile->first_step, row, tile->step_level);
     Value *turn = build_op(build, OP_MOD, tile->number, build_int(build, lines / ahead->lines), NULL);
     ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
 }
@@ -249,7 +230,7 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     for (int v = 0; v < tile->width; v++) {
         Address address = *columns;
         address.constant += vector_offset(l, tile, v);
-        Value *part = tile->part && v == tile->width - 1 && !c->panels ? build_int(build, tile->part) : NULL;
+        Value *part = tile->part && v == tile->width - 1 && !c->panels && !tile->copy ? build_int(build, tile->part) : NULL;
         vectors[v] = build_let(build, arena_printf(l->arena, "b_%d", v),
                                build_load_vector(build, column_buffer, address_value(l, &address), part));
     }
@@ -405,6 +386,13 @@ static void epilogue_in_loops(Lowering *l, const Tile *tile, Registers *register
     loop_close(l, rows);
 }
 
+/* More steps of the reduction follow, after tiles of other rows. */
+static void keep_sums(Lowering *l, const Tile *tile, const Registers *registers)
+{
+    for (int r = 0; r < tile->height; r++)
+        for (int v = 0; v < tile->width; v++) build_store(l->build, tile->tiling->sums, sums_place(l, tile, r, v), registers->sums[r][v], NULL);
+}
+
 /* --- the tile ------------------------------------------------------------------------------------------------------ */
 void lower_tile(Lowering *l, Tile *tile)
 {
@@ -421,15 +409,25 @@ void lower_tile(Lowering *l, Tile *tile)
     Address rows = operand_address(l, c, c->rows);
     scope_pop(l);
     for (int r = 0; r < tile->height; r++)
-        for (int v = 0; v < tile->width; v++)
-            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), zero);
+        for (int v = 0; v < tile->width; v++) {
+            Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : zero;
+            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
+        }
     Ahead ahead = look_ahead(l, tile, steps, step_count);
-    prefetch_result(l, tile);
+    if (!tile->more) prefetch_result(l, tile);
     Address columns = {0};
-    if (tile->copy) steps->column_stride = (int64_t)tile->width * l->target->lanes;
+    if (tile->copy) {
+        address_add_term(&rows, tile->first_step, steps->row_stride, tile->step_level);
+        steps->column_stride = (int64_t)tile->width * l->target->lanes;
+        steps->extent = tile->steps;
+    }
     reduce_tile(l, tile, &registers, &rows, tile->copy ? &columns : &tile->columns, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
+    if (tile->more) {
+        keep_sums(l, tile, &registers);
+        return;
+    }
     int outer_floor = l->vector_floor;
     l->vector_floor = scope_level(l);
     if (is_short(l, tile)) epilogue_in_registers(l, tile, &registers);

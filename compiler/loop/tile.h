@@ -49,7 +49,11 @@ typedef struct {
     bool inside;               /* of a row kernel, which cuts rows itself: measurements don't count */
     bool grouped;              /* rows could be taken in groups */
     int groups;
-    bool copies;               /* direct columns are copied, block by block, to a dense array on the stack */
+    bool copies;               /* direct columns are copied, block by block, to a dense array on the stack: copies.c */
+    int chunks;                /* copies of a block, one after the other */
+    int64_t chunk_steps;       /* steps of the reduction in a copy; fewer in the last */
+    int64_t sums_count;
+    Buffer *copy, *sums;       /* of a block's columns, [steps, width * lanes]; of row tiles, [tiles, height, width * lanes], where chunks > 1 */
     int64_t batches, batch_tasks, block_tasks, tile_tasks;
 } Tiling;
 
@@ -58,11 +62,15 @@ typedef struct {
     Value *column, *row;       /* the first column and row: constants or variables */
     int column_level, row_level; /* scopes that know them */
     Cut cut;
-    Value *number;             /* of this tile among the rows, known at row_level */
+    Value *number, *first_tile;/* of this tile among the rows, known at row_level; of the first one that shares the columns at hand */
     int width, height;         /* vectors, rows */
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
-    Buffer *copy;              /* of this block's columns, [k, width * lanes]; NULL: none */
+    Buffer *copy;              /* of this block's columns, [k, width * lanes]; NULL: none. Then: */
+    Value *first_step;         /* of the reduction, that the copy starts at */
+    int step_level;
+    int64_t steps;             /* in the copy */
+    bool more;                 /* follow: the sums are kept */
 } Tile;
 
 /* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */
@@ -83,10 +91,21 @@ int64_t contraction_steps(const Contraction *c); /* all of them */
 void choose_rows(Lowering *l, Tiling *tiling);
 bool is_joined(const Tiling *tiling, const Index *index);
 
-/* In the scope of the column block: the address of its columns, and their copy. */
+/* In the scope of the column block: the address of its columns. */
 void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
 void lower_tile(Lowering *l, Tile *tile);
+
+/* --- copies.c ------------------------------------------------------------------------------------------------------ */
+void choose_column_copies(Lowering *l, Tiling *t);                    /* may narrow the tile */
+/* Whether rows shared out among so many tasks are worth a copy for each; others: tasks along what else there is. */
+bool copies_allow_tasks(const Tiling *t, int64_t tasks, int64_t others);
+int64_t copies_tiles(const Lowering *l, const Tiling *t);      /* chunks > 1: the most row tiles that share a copy */
+void declare_copies(Lowering *l, Tiling *t);                   /* where the column blocks begin */
+void clear_sums(Lowering *l, const Tiling *t);
+Value *sums_place(Lowering *l, const Tile *tile, int row, int vector);
+/* In the scope of the column block, or of its chunk: `steps` of the reduction from `first_step` on. */
+void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
 
 /* The line of an element; to be written, where the kernel writes the buffer. */
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript);

@@ -1,8 +1,10 @@
-/* contractions [--tiles] [COUNT [SEED [TARGET [SECONDS]]]]: random contraction shapes, half with the weights as the vector operand (dense layers), half with the
+/* contractions [--tiles] [COUNT [SEED [TARGET [SECONDS]]]], contractions --odd [TARGET [SECONDS]]: random contraction shapes, half with the weights as the vector operand (dense layers), half with the
  * activations (token mixing), each as percent of the multiply-add peak measured just before and after short blocks of runs, the median over the
  * blocks. Machines are shared: a shape under REPEAT_UNDER percent is measured again, up to ROUNDS times; its row shows the first and the best.
  * With --tiles each shape's tile, as the cost model has it, is measured beside the others that it ranks near: percent of the speed of the best
- * of the same run, which flatters the best: it is picked after measuring. */
+ * of the same run, which flatters the best: it is picked after measuring.
+ * With --odd sizes that no tile divides stand beside neighbours that one does, in turns: the share of the neighbour's percent of the peak
+ * that is left, multiply-adds of the model alone counted. */
 #include "commands/benchmark.h"
 #include "commands/tuning.h"
 
@@ -94,8 +96,50 @@ static int compare_tiles(int count, uint64_t state, const char *target, double s
     return 0;
 }
 
+typedef struct {
+    Shape odd, even;
+} Pair;
+static const Pair pairs[] = {
+    {{197, 384, 1536, false}, {196, 384, 1536, false}}, {{77, 512, 2048, false}, {84, 512, 2048, false}},   {{196, 384, 250, false}, {196, 384, 256, false}},
+    {{196, 384, 1000, false}, {196, 384, 1024, false}}, {{196, 250, 1000, false}, {196, 256, 1024, false}}, {{197, 197, 768, true}, {196, 196, 768, true}},
+    {{196, 196, 250, true}, {196, 196, 256, true}},     {{196, 196, 1000, true}, {196, 196, 1024, true}},   {{77, 77, 512, true}, {84, 84, 512, true}},
+};
+
+static bool measure_shape(Shape s, const char *target, double seconds, double *percent)
+{
+    Arena *arena = arena_new();
+    Diagnostics *diags = diagnostics_new(arena);
+    PipelineRequest request = {.model = {.path = "contraction.gm", .text = model_text(arena, s)}, .target = target, .stop = STAGE_C};
+    Timing timing;
+    bool measured = benchmark(arena, &request, NULL, seconds, 1, &timing, diags);
+    if (measured) *percent = timing.beside;
+    else (void)failed(arena, diags);
+    arena_free(arena);
+    return measured;
+}
+
+static int compare_odd(const char *target, double seconds)
+{
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const Pair *pair = &pairs[i];
+        double odd[ROUNDS], even[ROUNDS], shares[ROUNDS];
+        for (int r = 0; r < ROUNDS; r++) {
+            if (!measure_shape(pair->odd, target, seconds, &odd[r]) || !measure_shape(pair->even, target, seconds, &even[r])) return 1;
+            shares[r] = 100 * odd[r] / even[r];
+        }
+        qsort(odd, ROUNDS, sizeof *odd, ascending);
+        qsort(even, ROUNDS, sizeof *even, ascending);
+        qsort(shares, ROUNDS, sizeof *shares, ascending);
+        printf("%-6s %4d x %4d -> %4d %6.1f %% of peak, beside %4d x %4d -> %4d %6.1f %%: %.1f %% of it (%.1f to %.1f)\n", pair->odd.tokens ? "tokens" : "dense", pair->odd.m,
+               pair->odd.k, pair->odd.n, odd[ROUNDS / 2], pair->even.m, pair->even.k, pair->even.n, even[ROUNDS / 2], shares[ROUNDS / 2], shares[0], shares[ROUNDS - 1]);
+        fflush(stdout);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--odd") == 0) return compare_odd(argc > 2 ? argv[2] : "all", argc > 3 ? atof(argv[3]) : 0.2);
     bool tiles = argc > 1 && strcmp(argv[1], "--tiles") == 0;
     if (tiles) argc--, argv++;
     int count = argc > 1 ? atoi(argv[1]) : 100;
