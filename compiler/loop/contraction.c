@@ -50,6 +50,7 @@ static void choose_geometry(Lowering *l, Tiling *t)
     choose_rows(l, t);
     t->column = c->n[c->n_count - 1];
     t->columns = t->column->extent;
+    choose_edge(l, t);
     if (!t->inside) choose_measured(l, t);
     t->width = choose_width(l->target, t->rows, t->columns, contraction_steps(c), c->panels ? t->panel : 0);
     if (t->choice && t->choice->height) t->width = t->choice->width;
@@ -190,7 +191,8 @@ static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Range range, int64_t 
         Value *row = build_scaled(build, number, tile->height, start - first * tile->height);
         tile->row = scope_settle(l, (Lowered){row, loop ? scope_level(l) : 0}, t->row->name).value;
     }
-    lower_tile(l, tile);
+    if (tile->edge) lower_edge_tile(l, tile);
+    else lower_tile(l, tile);
     if (loop) loop_close(l, loop);
     else scope_pop(l);
 }
@@ -256,6 +258,26 @@ static void column_block(Lowering *l, Nest *nest, Value *column, int column_leve
     else outer_rows(l, nest, &tile, 0);
 }
 
+/* Columns at the end, for the task that has the last block. */
+static void last_columns(Lowering *l, Nest *nest, int64_t first, int width, int part, bool edge)
+{
+    Builder *build = l->build;
+    const Tiling *t = nest->tiling;
+    Value *column = build_int(build, first);
+    Statement *last = t->block_tasks > 1 ? build_if(build, build_op(build, OP_EQ, nest->blocks.to, build_int(build, t->blocks), NULL)) : NULL;
+    scope_push(l, last ? &last->body : NULL);
+    if (edge) {
+        Tile tile = {.tiling = t, .column = column, .width = width, .part = part, .edge = true};
+        tile.cut = t->one_cut ? t->cut : cut_edge(l, t);
+        tile_columns(l, &tile);
+        copy_edge(l, &tile);
+        outer_rows(l, nest, &tile, 0);
+    } else
+        column_block(l, nest, column, 0, width, part);
+    scope_pop(l);
+    if (last) build_append(build, last);
+}
+
 static void column_blocks(Lowering *l, Nest *nest)
 {
     Builder *build = l->build;
@@ -275,20 +297,9 @@ static void column_blocks(Lowering *l, Nest *nest)
         column_block(l, nest, column, scope_level(l), t->width, 0);
         loop_close(l, loop);
     }
-    if (!t->rest) return;
-    int width = (t->rest + lanes - 1) / lanes, part = t->rest % lanes;
-    Value *column = build_int(build, t->full_blocks * block);
-    if (t->block_tasks == 1) {
-        scope_push(l, NULL);
-        column_block(l, nest, column, 0, width, part);
-        scope_pop(l);
-        return;
-    }
-    Statement *last = build_if(build, build_op(build, OP_EQ, nest->blocks.to, build_int(build, t->blocks), NULL));
-    scope_push(l, &last->body);
-    column_block(l, nest, column, 0, width, part);
-    scope_pop(l);
-    build_append(build, last);
+    int part = t->rest % lanes;
+    if (t->rest) last_columns(l, nest, t->full_blocks * block, (t->rest + lanes - 1) / lanes, part, false);
+    if (t->edge) last_columns(l, nest, t->columns, 1, t->edge, true);
 }
 
 static void outer_columns(Lowering *l, Nest *nest, int at)

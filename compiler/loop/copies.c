@@ -5,7 +5,7 @@
  * another array, so each is added up in the order of the reduction, as without copies. */
 #include "loop/tile.h"
 
-enum { LEAST_COPY_ROWS = 48, SCATTERED_BYTES = 256 * 1024, MOST_COPY_BYTES = 54 * 1024, CHUNK_BYTES = 24 * 1024, SUMS_BYTES = 30 * 1024 };
+enum { LEAST_COPY_ROWS = 48, LEAST_TASK_ROWS = 96, NEAR_BYTES = 256 * 1024, SCATTERED_BYTES = 256 * 1024, MOST_COPY_BYTES = 48 * 1024, CHUNK_BYTES = 24 * 1024, SUMS_BYTES = 26 * 1024 };
 
 static int64_t step_bytes(const Lowering *l, int width)
 {
@@ -32,7 +32,13 @@ void choose_column_copies(Lowering *l, Tiling *t)
 
 bool copies_allow_tasks(const Tiling *t, int64_t tasks, int64_t others)
 {
-    return !t->copies || t->rows >= tasks * LEAST_COPY_ROWS || (tasks == 2 && others == 1);
+    return !t->copies || t->rows >= tasks * LEAST_TASK_ROWS || (tasks == 2 && others == 1);
+}
+
+bool copies_are_near(Lowering *l, const Contraction *c)
+{
+    Reduced steps[MAX_RANK];
+    return reduction_steps(l, c, steps) == 1 && steps->extent * steps->column_stride * 4 <= NEAR_BYTES;
 }
 
 /* Of one row tile. */

@@ -1,7 +1,8 @@
 /* What the parts of lowering share. One kernel for one target at a time:
  *
  *   lower.c        plan → program: kernels, element functions
- *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue; geometry.c, long_rows.c: how they are cut
+ *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue; geometry.c, long_rows.c: how they are cut;
+ *                  copies.c, edge.c: columns that lie badly, and those behind the last whole vector
  *   rows.c         row kernels: rows, tasks, scratch; equation.c loops of one equation; reduce.c its reduction
  *   windows.c      reductions over windows, several at a time
  *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows

@@ -83,6 +83,21 @@ static int64_t stride_along(Lowering *l, const Expr *read, const Index *index)
     return stride;
 }
 
+int64_t row_stride(Lowering *l, const Tiling *t)
+{
+    return t->row ? stride_along(l, t->contraction->rows, t->row) : 0;
+}
+
+Address row_address(Lowering *l, const Tile *tile)
+{
+    const Tiling *t = tile->tiling;
+    scope_push(l, NULL);
+    if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, 0);
+    Address address = operand_address(l, t->contraction, t->contraction->rows);
+    scope_pop(l);
+    return address;
+}
+
 int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
 {
     int count = 0;
@@ -194,7 +209,7 @@ static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int
     const Contraction *c = tile->tiling->contraction;
     Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
     if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING) return ahead;
-    if (tile->part || tile->tiling->full_blocks < 2) return ahead;
+    if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
     if (c->panels) next_panels(l, tile, steps->extent, &ahead);
     else next_columns(l, tile, steps->column_stride, &ahead);
     if (ahead.lines > MOST_LINES) ahead.start = NULL;
@@ -225,7 +240,7 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     const Contraction *c = t->contraction;
     Buffer *row_buffer = find_access(l, c->rows->tensor)->buffer;
     Buffer *column_buffer = tile->copy ? tile->copy : find_access(l, c->columns->tensor)->buffer;
-    int64_t row_stride = t->row ? stride_along(l, c->rows, t->row) : 0;
+    int64_t stride = row_stride(l, t);
     Value *vectors[MOST_WIDTH];
     for (int v = 0; v < tile->width; v++) {
         Address address = *columns;
@@ -237,7 +252,7 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     int spread = spread_rows(l->target, tile->height, tile->width);
     for (int r = 0; r < tile->height; r++) {
         Address address = *rows;
-        address.constant += r * row_stride;
+        address.constant += r * stride;
         Value *scalar = build_splat(build, build_load(build, row_buffer, address_value(l, &address)));
         bool operand = r * spread / tile->height != (r + 1) * spread / tile->height; /* evenly among the others */
         if (tile->width > 1 && !operand) scalar = build_let(build, arena_printf(l->arena, "a_%d", r), scalar);
@@ -356,12 +371,21 @@ static void epilogue_vector(Lowering *l, const Tile *tile, Buffer *copy, Value *
 static void epilogue_in_loops(Lowering *l, const Tile *tile, Registers *registers)
 {
     Builder *build = l->build;
-    const Tiling *t = tile->tiling;
-    int lanes = l->target->lanes, row_size = tile->width * lanes, full = tile->part ? tile->width - 1 : tile->width;
+    int lanes = l->target->lanes, row_size = tile->width * lanes;
     Buffer *copy = build_array(build, "tile", TYPE_F32, (int64_t)row_size * tile->height);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++)
             build_store(build, copy, build_int(build, r * row_size + v * lanes), registers->sums[r][v], NULL);
+    lower_epilogue(l, tile, copy);
+}
+
+void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy)
+{
+    Builder *build = l->build;
+    const Tiling *t = tile->tiling;
+    int lanes = l->target->lanes, row_size = tile->width * lanes, full = tile->part ? tile->width - 1 : tile->width;
+    int outer_floor = l->vector_floor;
+    l->vector_floor = scope_level(l);
     Statement *rows = loop_open(l, "r", build_int(build, 0), build_int(build, tile->height), 1);
     Value *r = loop_variable(l, rows);
     if (t->row) {
@@ -384,6 +408,7 @@ static void epilogue_in_loops(Lowering *l, const Tile *tile, Registers *register
     }
     lowering_vector(l, NULL);
     loop_close(l, rows);
+    l->vector_floor = outer_floor;
 }
 
 /* More steps of the reduction follow, after tiles of other rows. */
@@ -404,10 +429,7 @@ void lower_tile(Lowering *l, Tile *tile)
     Value *zero = build_number(build, builder_vector_type(build), 0);
     Reduced steps[MAX_RANK];
     int step_count = reduction_steps(l, c, steps);
-    scope_push(l, NULL);
-    if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, 0);
-    Address rows = operand_address(l, c, c->rows);
-    scope_pop(l);
+    Address rows = row_address(l, tile);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) {
             Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : zero;

@@ -44,6 +44,7 @@ typedef struct {
     int64_t group_size;        /* of its extent, or row tiles where it is `row` */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
+    int edge;                  /* behind those, too few for a vector: edge.c */
     TileChoice *choice;        /* of a schedule file; or NULL */
     const char *shape;
     bool inside;               /* of a row kernel, which cuts rows itself: measurements don't count */
@@ -71,12 +72,18 @@ typedef struct {
     int step_level;
     int64_t steps;             /* in the copy */
     bool more;                 /* follow: the sums are kept */
+    bool edge;
 } Tile;
 
 /* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */
 bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction *contraction, Tiling *tiling);
 /* All columns of the row tiles [from, to), for the bound batches; the equation is the one at hand. */
 void contraction_tiles(Lowering *l, Tiling *tiling, Value *from, Value *to);
+
+/* The rows operand at the bound row, at step 0. */
+Address row_address(Lowering *l, const Tile *tile);
+/* Of the rows operand, from one row to the next. */
+int64_t row_stride(Lowering *l, const Tiling *t);
 
 /* One index of the reduction, or neighbours that both operands step through alike. */
 typedef struct {
@@ -96,10 +103,21 @@ void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
 void lower_tile(Lowering *l, Tile *tile);
 
+/* Of a tile whose sums are in `copy`, [height, width * lanes]. */
+void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy);
+
+/* --- edge.c -------------------------------------------------------------------------------------------------------- */
+void choose_edge(Lowering *l, Tiling *t);                      /* takes it from the columns */
+Cut cut_edge(const Lowering *l, const Tiling *t);
+/* In the scope of the edge, and of one of its row tiles. */
+void copy_edge(Lowering *l, Tile *tile);
+void lower_edge_tile(Lowering *l, const Tile *tile);
+
 /* --- copies.c ------------------------------------------------------------------------------------------------------ */
 void choose_column_copies(Lowering *l, Tiling *t);                    /* may narrow the tile */
 /* Whether rows shared out among so many tasks are worth a copy for each; others: tasks along what else there is. */
 bool copies_allow_tasks(const Tiling *t, int64_t tasks, int64_t others);
+bool copies_are_near(Lowering *l, const Contraction *c);       /* in the second cache: nothing is to be fetched before it is copied */
 int64_t copies_tiles(const Lowering *l, const Tiling *t);      /* chunks > 1: the most row tiles that share a copy */
 void declare_copies(Lowering *l, Tiling *t);                   /* where the column blocks begin */
 void clear_sums(Lowering *l, const Tiling *t);
