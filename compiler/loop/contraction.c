@@ -75,8 +75,30 @@ static int64_t group_extent(Index *const *indices, int count, const Index *witho
 }
 
 /* --- tasks --------------------------------------------------------------------------------------------------------- */
+/* Every column block reads all rows: where those exceed a cache and blocks are many, some rows at a time meet all columns. */
+enum { CACHED_BYTES = 1024 * 1024, GROUP_BYTES = 512 * 1024, FEW_BLOCKS = 3 };
+
+/* Of the rows of one batch, with what lies between them. */
+static int64_t rows_bytes(Lowering *l, const Tiling *t)
+{
+    const Expr *rows = t->contraction->rows;
+    const Access *access = find_access(l, rows->tensor);
+    int64_t elements = 1;
+    for (int axis = 0; axis < rows->count; axis++) elements += (rows->tensor->extents[axis] - 1) * access->strides[axis];
+    return elements * 4 / t->batches;
+}
+
+/* Whether tasks are groups of rows that each meet all columns: those are fewer bytes, and fetched ahead. */
+static bool shares_rows(Lowering *l, const Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    int64_t bytes = rows_bytes(l, t);
+    return t->row && t->batches == 1 && !t->copies && t->blocks >= FEW_BLOCKS && t->cut.tiles >= 2 * MOST_TASKS &&
+           group_extent(c->m, c->m_count, NULL) == t->rows && bytes > CACHED_BYTES && bytes >= contraction_steps(c) * t->columns * 4;
+}
+
 /* Tasks along batch, column blocks and row tiles, at most MOST_TASKS in all, so that the largest is as small as can be. */
-static void choose_tasks(const Lowering *l, Tiling *t)
+static void choose_tasks(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
     int64_t work = group_extent(c->m, c->m_count, NULL) * group_extent(c->k, c->k_count, NULL) * group_extent(c->n, c->n_count, NULL) *
@@ -86,6 +108,10 @@ static void choose_tasks(const Lowering *l, Tiling *t)
     int64_t most = work / (LEAST_TASK_WORK / 2), best = INT64_MAX;
     if (most > MOST_TASKS) most = MOST_TASKS;
     if (l->kernel->kernel->serial || work < LEAST_TASK_WORK) return;
+    if (shares_rows(l, t)) {
+        t->tile_tasks = most;
+        return;
+    }
     for (int64_t b = 1; b <= most && b <= t->batches; b++)
         for (int64_t n = 1; b * n <= most && n <= t->blocks; n++)
             for (int64_t m = 1; b * n * m <= most && m <= t->cut.tiles; m++) {
@@ -99,22 +125,19 @@ static void choose_tasks(const Lowering *l, Tiling *t)
 }
 
 /* --- groups of rows ------------------------------------------------------------------------------------------------ */
-/* Every column block reads all rows: where those exceed a cache and blocks are many, some rows at a time meet all columns. */
-enum { CACHED_BYTES = 1024 * 1024, GROUP_BYTES = 512 * 1024, FEW_BLOCKS = 3 };
 static void choose_groups(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
-    const Access *access = find_access(l, c->rows->tensor);
-    int64_t elements = 1;
-    for (int axis = 0; axis < c->rows->count; axis++) elements += (c->rows->tensor->extents[axis] - 1) * access->strides[axis];
-    int64_t bytes = elements * 4 / t->batches;
-    t->grouped = t->row && bytes > GROUP_BYTES / 2 && t->blocks >= FEW_BLOCKS && t->tile_tasks == 1;
+    bool tasks = t->tile_tasks > 1 && t->block_tasks < t->blocks; /* are groups already */
+    int64_t bytes = rows_bytes(l, t) / (tasks ? t->tile_tasks : 1);
+    t->grouped = t->row && bytes > GROUP_BYTES / 2 && t->blocks >= FEW_BLOCKS && (tasks || t->tile_tasks == 1);
     int64_t groups = bytes <= CACHED_BYTES ? 1 : (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
     if (t->choice && t->choice->groups) groups = t->choice->groups;
     if (!t->grouped) groups = 1;
     int64_t tiles = (t->cut.tiles + t->tile_tasks - 1) / t->tile_tasks, most = t->chunks > 1 ? copies_tiles(l, t) : tiles;
     if (tiles > groups * most) groups = (tiles + most - 1) / most;
     t->groups = 1;
+    t->together = tiles * group_extent(c->m, c->m_count, NULL) / t->rows;
     if (groups == 1) return;
     t->group = t->row;
     for (int k = c->m_count - 1; k >= 0; k--)
@@ -123,6 +146,7 @@ static void choose_groups(Lowering *l, Tiling *t)
     t->one_cut = t->group == t->row;
     t->group_size = (extent + groups - 1) / groups;
     t->groups = (int)((extent + t->group_size - 1) / t->group_size);
+    t->together = t->together / extent * t->group_size;
 }
 
 typedef struct {
@@ -212,6 +236,7 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
 
 static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
 {
+    Builder *build = l->build;
     const Contraction *c = nest->tiling->contraction;
     if (at == c->m_count) {
         row_tiles(l, nest, tile);
@@ -219,13 +244,20 @@ static void outer_rows(Lowering *l, Nest *nest, Tile *tile, int at)
     }
     const Index *index = c->m[at];
     Statement *loop = NULL;
-    if (is_joined(nest->tiling, index)) scope_bind(l, index, build_int(l->build, 0), 0, 0);
+    Value *passed = tile->passed;
+    if (is_joined(nest->tiling, index)) scope_bind(l, index, build_int(build, 0), 0, 0);
     else if (index == nest->tiling->group && index != nest->tiling->row) {
         loop = loop_open(l, index->name, nest->group.from, nest->group.to, 1);
         scope_bind(l, index, loop_variable(l, loop), scope_level(l), 0);
     } else if (index != nest->tiling->row)
         loop = loop_over(l, index);
+    if (loop) {
+        bool group = index == nest->tiling->group;
+        Value *turn = build_sub(build, loop_variable(l, loop), group ? nest->group.from : build_int(build, 0));
+        tile->passed = build_add(build, build_mul(build, passed, build_int(build, group ? nest->tiling->group_size : index->extent)), turn);
+    }
     outer_rows(l, nest, tile, at + 1);
+    tile->passed = passed;
     loop_close(l, loop);
 }
 
@@ -253,6 +285,7 @@ static void column_block(Lowering *l, Nest *nest, Value *column, int column_leve
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
     tile.cut = width == nest->tiling->width || nest->tiling->one_cut ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
+    tile.passed = build_int(l->build, 0);
     tile_columns(l, &tile);
     if (nest->tiling->copies) copied_block(l, nest, &tile);
     else outer_rows(l, nest, &tile, 0);
@@ -267,7 +300,7 @@ static void last_columns(Lowering *l, Nest *nest, int64_t first, int width, int 
     Statement *last = t->block_tasks > 1 ? build_if(build, build_op(build, OP_EQ, nest->blocks.to, build_int(build, t->blocks), NULL)) : NULL;
     scope_push(l, last ? &last->body : NULL);
     if (edge) {
-        Tile tile = {.tiling = t, .column = column, .width = width, .part = part, .edge = true};
+        Tile tile = {.tiling = t, .column = column, .width = width, .part = part, .edge = true, .passed = build_int(build, 0)};
         tile.cut = t->one_cut ? t->cut : cut_edge(l, t);
         tile_columns(l, &tile);
         copy_edge(l, &tile);
@@ -388,6 +421,7 @@ bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction
     if (!is_suitable(l, tiling)) return false;
     choose_geometry(l, tiling);
     tiling->batches = tiling->batch_tasks = tiling->block_tasks = tiling->tile_tasks = 1;
+    tiling->together = tiling->cut.tiles;
     return true;
 }
 

@@ -51,6 +51,7 @@ static bool choose_blocks(Lowering *l, Blocks *b)
     b->blocks = (b->cut.tiles + most - 1) / most;
     b->block_tiles = (b->cut.tiles + b->blocks - 1) / b->blocks;
     b->blocks = (b->cut.tiles + b->block_tiles - 1) / b->block_tiles;
+    for (int k = 0; k < 2; k++) tilings[k]->together = b->block_tiles;
     b->batches = 1;
     for (int k = 0; k + 1 < kernel->row_count; k++) b->batches *= first->free[k]->extent;
     return true;

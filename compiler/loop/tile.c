@@ -176,7 +176,7 @@ enum { MOST_LINES = 4 };
 static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahead)
 {
     const Tiling *t = tile->tiling;
-    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = tile->cut.tiles, share = (block + tiles - 1) / tiles;
+    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, share = (block + tiles - 1) / tiles;
     if (block % t->panel != 0 && t->panel % block != 0) return;
     ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
     ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
@@ -185,15 +185,16 @@ static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahe
     /* Blocks of part of a panel share the next one. */
     for (int k = 0; k < next.count; k++)
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
-    Value *from = build_mul(l->build, tile->number, build_int(l->build, count * ahead->step));
-    ahead->start = build_add(l->build, address_value(l, &next), from);
+    Builder *build = l->build;
+    Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, before, build_int(build, count * ahead->step)));
 }
 
 /* Rows of columns: the lines beside this block, in turns. */
 static void next_columns(Lowering *l, const Tile *tile, int64_t row, Ahead *ahead)
 {
     Builder *build = l->build;
-    int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->cut.tiles;
+    int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->tiling->together;
     ahead->lines = (int)((lines + tiles - 1) / tiles);
     ahead->step = row;
     if (lines % ahead->lines != 0) ahead->lines = (int)lines;
@@ -204,14 +205,22 @@ static void next_columns(Lowering *l, const Tile *tile, int64_t row, Ahead *ahea
     ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
 }
 
+/* The columns of one step follow those of the step before, in all loops of the reduction. */
+static bool steps_follow(const Reduced *steps, int count)
+{
+    for (int k = 0; k + 1 < count; k++)
+        if (steps[k].column_stride != steps[k + 1].column_stride * steps[k + 1].extent) return false;
+    return count > 0;
+}
+
 static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count)
 {
     const Contraction *c = tile->tiling->contraction;
     Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
-    if (l->target->lanes == 1 || step_count != 1 || steps->extent < WORTH_PREFETCHING) return ahead;
+    if (l->target->lanes == 1 || !steps_follow(steps, step_count) || contraction_steps(c) < WORTH_PREFETCHING) return ahead;
     if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
-    if (c->panels) next_panels(l, tile, steps->extent, &ahead);
-    else next_columns(l, tile, steps->column_stride, &ahead);
+    if (c->panels) next_panels(l, tile, contraction_steps(c), &ahead);
+    else if (step_count == 1) next_columns(l, tile, steps->column_stride, &ahead);
     if (ahead.lines > MOST_LINES) ahead.start = NULL;
     if (ahead.start) ahead.start = scope_settle(l, (Lowered){ahead.start, scope_level(l)}, "next").value;
     return ahead;
@@ -229,6 +238,15 @@ static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int tur
         for (int k = 0; k < ahead->lines; k++, fetched += LINE_FLOATS)
             prefetch(l, ahead->buffer, build_add(build, place, build_int(build, fetched)));
     }
+}
+
+/* Where the steps of the loops inside begin, in turn `outer` of the loop around them. */
+static Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *inner, int count)
+{
+    Builder *build = l->build;
+    int64_t steps = ahead->step;
+    for (int k = 0; k < count; k++) steps *= inner[k].extent;
+    return scope_settle(l, (Lowered){build_add(build, ahead->start, build_mul(build, outer, build_int(build, steps))), scope_level(l)}, "next").value;
 }
 
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
@@ -263,23 +281,27 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
     }
 }
 
-/* Steps of the reduction in one turn of its innermost loop. Narrow vectors take many instructions for their work, and every one of the
- * loop itself counts. */
+/* Steps of the reduction in one turn of its innermost loop: with every instruction of a step counting where a neighbour on the same core
+ * takes half of them, those of the loop itself and of fetching ahead are shared by some steps. */
+enum { STEPS_A_TURN = 4, WORTH_TURNS = 16 };
 static int steps_a_turn(const Lowering *l, int64_t extent)
 {
-    return l->target->lanes > 1 && l->target->registers < 32 && extent >= 16 ? 4 : 1;
+    return l->target->lanes > 1 && extent >= WORTH_TURNS ? STEPS_A_TURN : 1;
 }
 
-/* One step after the other, without a loop. */
+/* The steps [0, count) from `rows` and `columns` on, to be written one after the other. */
 static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
-                               const Reduced *step, int64_t from, int64_t to)
+                               const Reduced *step, int64_t count)
 {
-    for (int64_t k = from; k < to; k++) {
-        Address row = *rows, column = *columns;
-        row.constant += k * step->row_stride;
-        column.constant += k * step->column_stride;
-        multiply_add(l, tile, registers, &row, &column);
-    }
+    if (count == 0) return;
+    Builder *build = l->build;
+    Address row = *rows, column = *columns;
+    Statement *loop = loop_open(l, "turn", build_int(build, 0), build_int(build, count), 1);
+    loop->unrolled = true;
+    address_add_term(&row, loop_variable(l, loop), step->row_stride, scope_level(l));
+    address_add_term(&column, loop_variable(l, loop), step->column_stride, scope_level(l));
+    multiply_add(l, tile, registers, &row, &column);
+    loop_close(l, loop);
 }
 
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
@@ -296,11 +318,17 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     Address inner_rows = *rows, inner_columns = *columns;
     address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
     address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    if (ahead->start) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
-    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, 0, turn);
-    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, ahead);
+    Ahead inner_ahead = *ahead;
+    if (ahead->start && count == 1) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
+    else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, loop_variable(l, loop), steps + 1, count - 1);
+    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
+    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
     loop_close(l, loop);
-    multiply_add_steps(l, tile, registers, rows, columns, steps, whole, steps->extent);
+    if (whole == steps->extent) return;
+    Address last_rows = *rows, last_columns = *columns;
+    last_rows.constant += whole * steps->row_stride;
+    last_columns.constant += whole * steps->column_stride;
+    multiply_add_steps(l, tile, registers, &last_rows, &last_columns, steps, steps->extent - whole);
 }
 
 /* --- epilogue ------------------------------------------------------------------------------------------------------ */

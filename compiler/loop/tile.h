@@ -42,6 +42,7 @@ typedef struct {
     bool one_cut;              /* it serves every width */
     const Index *group;        /* rows too many for a cache are taken in groups, each with all columns: parts of this index; NULL: all at once */
     int64_t group_size;        /* of its extent, or row tiles where it is `row` */
+    int64_t together;          /* row tiles that meet a block of columns one after the other, of all outer rows: they fetch the next block */
     int64_t full_blocks, blocks; /* of width * lanes columns; and with the rest */
     int rest;                  /* columns left over */
     int edge;                  /* behind those, too few for a vector: edge.c */
@@ -64,6 +65,7 @@ typedef struct {
     int column_level, row_level; /* scopes that know them */
     Cut cut;
     Value *number, *first_tile;/* of this tile among the rows, known at row_level; of the first one that shares the columns at hand */
+    Value *passed;             /* turns of the outer row indices that these columns have met before */
     int width, height;         /* vectors, rows */
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
