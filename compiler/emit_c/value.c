@@ -168,13 +168,22 @@ static Printed product(KernelPrinter *printer, const Value *value)
     return infix(printer, "*", LEVEL_MUL, a, b, LEVEL_MUL, LEVEL_UNARY);
 }
 
+/* The constant that a subscript ends with goes apart: the address of all elements a constant from each other is then one register. */
+static Printed fused_spread(KernelPrinter *printer, const Value *element, const Value *b, const Value *c)
+{
+    const Value *subscript = element->operands[0], *last = subscript->op == OP_ADD ? subscript->operands[1] : NULL;
+    int64_t constant = last && last->op == OP_INT && last->whole == (int32_t)(4 * last->whole) / 4 ? last->whole : 0;
+    if (constant) subscript = subscript->operands[0];
+    return atom(arena_printf(printer->emitter->arena, "gm_v%d_fma_spread(%s + %s, %" PRId64 ", %s, %s)", lanes(printer),
+                             buffer_name(printer, element->buffer), addend_text(printer, subscript), constant, value_text(printer, b),
+                             value_text(printer, c)));
+}
+
 static Printed fused(KernelPrinter *printer, const Value *value)
 {
     const Value *a = value->operands[0], *b = value->operands[1], *c = value->operands[2];
     bool spread = printer->form->target->spreads && a->op == OP_SPLAT && a->operands[0]->op == OP_LOAD && a->operands[0]->buffer->type == TYPE_F32;
-    if (is_vector(printer, value->type) && spread)
-        return atom(arena_printf(printer->emitter->arena, "gm_v%d_fma_spread(%s, %s, %s)", lanes(printer), address(printer, a->operands[0]),
-                                 value_text(printer, b), value_text(printer, c)));
+    if (is_vector(printer, value->type) && spread) return fused_spread(printer, a->operands[0], b, c);
     if (is_vector(printer, value->type)) return hook(printer, 'v', "fma", a, b, c);
     if (printer->form->target->lanes > 1)
         return call(printer, arena_printf(printer->emitter->arena, "gm_v%d_fma1", printer->form->target->lanes), a, b, c);
