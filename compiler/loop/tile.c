@@ -125,7 +125,7 @@ void tile_columns(Lowering *l, Tile *tile)
 }
 
 /* --- prefetching --------------------------------------------------------------------------------------------------- */
-enum { WORTH_PREFETCHING = 16, LINE_BYTES = 64, LINE_FLOATS = 16 };
+enum { STEPS_A_TURN = 4, WORTH_TURNS = 16, WORTH_PREFETCHING = 16, LINE_BYTES = 64, LINE_FLOATS = 16 };
 
 int64_t contraction_steps(const Contraction *c)
 {
@@ -141,25 +141,33 @@ void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
     statement->subscript = subscript;
 }
 
-/* The lines that the tile will write. */
-static void prefetch_result(Lowering *l, const Tile *tile)
+/* The lines that the tile will write in one row. */
+static void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
 {
     const Tiling *t = tile->tiling;
     const Equation *equation = l->equation;
     const Access *access = find_access(l, equation->result);
-    if (l->target->lanes == 1 || contraction_steps(t->contraction) < WORTH_PREFETCHING) return;
-    for (int r = 0; r < tile->height; r++) {
-        scope_push(l, NULL);
-        if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
-        scope_bind(l, t->column, tile->column, tile->column_level, 0);
-        Address address = {0};
-        for (int axis = 0; axis < equation->rank; axis++)
-            if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
-        address_origin(&address, access);
-        scope_pop(l);
-        for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
-            prefetch(l, access->buffer, address_value(l, &address));
-    }
+    scope_push(l, NULL);
+    if (t->row) scope_bind(l, t->row, row, row_level, offset);
+    scope_bind(l, t->column, tile->column, tile->column_level, 0);
+    Address address = {0};
+    for (int axis = 0; axis < equation->rank; axis++)
+        if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
+    address_origin(&address, access);
+    scope_pop(l);
+    for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
+        prefetch(l, access->buffer, address_value(l, &address));
+}
+
+/* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then each row's are asked for
+ * a turn of the reduction after those of the row before. */
+enum { MOST_AT_ONCE = 16 };
+static void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count)
+{
+    if (l->target->lanes == 1 || contraction_steps(tile->tiling->contraction) < WORTH_PREFETCHING) return;
+    int64_t lines = ((int64_t)tile->width * l->target->lanes + LINE_FLOATS - 1) / LINE_FLOATS * tile->height;
+    tile->rows_in_turn = lines > MOST_AT_ONCE && step_count == 1 && steps->extent >= (int64_t)tile->height * STEPS_A_TURN;
+    for (int r = 0; r < tile->height && !tile->rows_in_turn; r++) prefetch_row(l, tile, tile->row, tile->row_level, r);
 }
 
 /* The next block of columns comes while this one is used: each row tile fetches its share, a few lines a step of the reduction. */
@@ -283,7 +291,6 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
 
 /* Steps of the reduction in one turn of its innermost loop: with every instruction of a step counting where a neighbour on the same core
  * takes half of them, those of the loop itself and of fetching ahead are shared by some steps. */
-enum { STEPS_A_TURN = 4, WORTH_TURNS = 16 };
 static int steps_a_turn(const Lowering *l, int64_t extent)
 {
     return l->target->lanes > 1 && extent >= WORTH_TURNS ? STEPS_A_TURN : 1;
@@ -305,25 +312,42 @@ static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registe
 }
 
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
+                        const Reduced *steps, int count, const Ahead *ahead);
+
+/* The loop over steps [from, to) of the outermost index left. */
+static void reduction_loop(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
+                           const Reduced *steps, int count, const Ahead *ahead, int64_t from, int64_t to)
+{
+    Builder *build = l->build;
+    int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
+    Statement *loop = loop_open(l, steps->name, build_int(build, from), build_int(build, to), turn);
+    Address inner_rows = *rows, inner_columns = *columns;
+    address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
+    address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
+    Ahead inner_ahead = *ahead;
+    if (tile->rows_in_turn && from == 0) {
+        Value *row = build_add(build, tile->row, build_op(build, OP_FLOORDIV, loop_variable(l, loop), build_int(build, turn), NULL));
+        row = scope_settle(l, (Lowered){row, scope_level(l)}, tile->tiling->row->name).value;
+        prefetch_row(l, tile, row, scope_level(l), 0);
+    }
+    if (ahead->start && count == 1) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
+    else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, loop_variable(l, loop), steps + 1, count - 1);
+    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
+    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
+    loop_close(l, loop);
+}
+
+static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
                         const Reduced *steps, int count, const Ahead *ahead)
 {
     if (count == 0) {
         multiply_add(l, tile, registers, rows, columns);
         return;
     }
-    Builder *build = l->build;
     int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
-    int64_t whole = steps->extent / turn * turn;
-    Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, whole), turn);
-    Address inner_rows = *rows, inner_columns = *columns;
-    address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
-    address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    Ahead inner_ahead = *ahead;
-    if (ahead->start && count == 1) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
-    else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, loop_variable(l, loop), steps + 1, count - 1);
-    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
-    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
-    loop_close(l, loop);
+    int64_t whole = steps->extent / turn * turn, fetching = tile->rows_in_turn ? (int64_t)tile->height * turn : 0;
+    if (fetching) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, 0, fetching);
+    if (fetching < whole) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, fetching, whole);
     if (whole == steps->extent) return;
     Address last_rows = *rows, last_columns = *columns;
     last_rows.constant += whole * steps->row_stride;
@@ -464,13 +488,14 @@ void lower_tile(Lowering *l, Tile *tile)
             registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
         }
     Ahead ahead = look_ahead(l, tile, steps, step_count);
-    if (!tile->more) prefetch_result(l, tile);
     Address columns = {0};
     if (tile->copy) {
         address_add_term(&rows, tile->first_step, steps->row_stride, tile->step_level);
         steps->column_stride = (int64_t)tile->width * l->target->lanes;
         steps->extent = tile->steps;
     }
+    tile->rows_in_turn = false;
+    if (!tile->more) prefetch_result(l, tile, steps, step_count);
     reduce_tile(l, tile, &registers, &rows, tile->copy ? &columns : &tile->columns, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);

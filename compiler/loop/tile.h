@@ -75,6 +75,7 @@ typedef struct {
     int64_t steps;             /* in the copy */
     bool more;                 /* follow: the sums are kept */
     bool edge;
+    bool rows_in_turn;         /* the result's rows are prefetched one by one during the reduction */
 } Tile;
 
 /* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */

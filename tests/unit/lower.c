@@ -270,10 +270,48 @@ static void contractions_of_every_size(void **state)
 {
     (void)state;
     static const int64_t sizes[][3] = {{1, 1000, 24}, {1, 7, 1},   {2, 130, 33}, {3, 70, 9},  {4, 64, 12}, {5, 33, 40}, {7, 32, 16},
-                                       {13, 40, 8},   {14, 96, 20}, {15, 31, 50}, {29, 65, 17}, {30, 16, 64}, {43, 50, 5}, {61, 129, 11}};
+                                       {13, 40, 8},   {14, 96, 20}, {15, 31, 50}, {29, 65, 17}, {30, 16, 64}, {43, 50, 5}, {61, 129, 11}, {14, 64, 56}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         M = sizes[s][0], N = sizes[s][1], K = sizes[s][2];
         check_all(build_contraction);
+    }
+}
+
+/* The most lines of results that any block asks for at once, and whether one asks for any. */
+static int lines_at_once(const Block *block)
+{
+    int here = 0, most = 0;
+    for (int i = 0; i < block->count; i++) {
+        const Statement *statement = block->data[i];
+        here += statement->kind == LOOP_PREFETCH && statement->buffer->written;
+        int inside = lines_at_once(&statement->body);
+        if (inside > most) most = inside;
+    }
+    return here > most ? here : most;
+}
+
+/* A tile of 14 x 32 has 28 lines: row by row where the reduction is long enough. */
+static void results_are_prefetched_by_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t steps;
+        int lines;
+    } cases[] = {{56, 2}, {768, 2}, {55, 28}, {8, 0}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        arena = arena_new();
+        M = 14, N = 64, K = cases[c].steps;
+        start();
+        Tensor *x = input(2, M, K, 0), *w = weight(2, N, K, 0);
+        Index *i = ix("i", M), *n = ix("n", N), *k = ix("k", K);
+        output(equation("y", 2, (Index *[]){i, n}, red(REDUCE_SUM, k, mul(rd(x, NULL, ei(i), ei(k), NULL), rd(w, NULL, ei(n), ei(k), NULL)))));
+        TargetSet set;
+        assert_true(target_set_find("avx512", &set));
+        LoopProgram *program = lower(schedule(module, set.family, NULL, diagnostics_new(arena)), &set, diagnostics_new(arena));
+        const LoopKernel *kernel = program->forms.data[0]->kernels.data[0];
+        assert_int_equal(kernel->tile->height * kernel->tile->width, 28);
+        assert_int_equal(lines_at_once(&kernel->body), cases[c].lines);
+        arena_free(arena);
     }
 }
 
@@ -515,7 +553,8 @@ static void random_equations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
+        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(results_are_prefetched_by_rows),
+        cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
         cmocka_unit_test(data_dependent_reads), cmocka_unit_test(random_equations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
