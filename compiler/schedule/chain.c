@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { LEAST_BYTES = 16 * 1024 };
+enum { LEAST_BYTES = 16 * 1024, MOST_COLUMN_BYTES = 1024 * 1024 };
 
 typedef struct {
     Scheduler *s;
@@ -96,6 +96,16 @@ static bool rows_fit(const Links *links)
     return row + length * 4 <= ROW_SCRATCH_LIMIT && (length + links->last->extents[links->row_count]) * 4 * CHAIN_ROWS <= CHAIN_BYTES;
 }
 
+/* Every block of rows reads all columns of both contractions again: they stay in a cache. */
+static bool columns_fit(const Call *call)
+{
+    const Contraction *c = &call->kernel->contraction;
+    int64_t bytes = 4;
+    for (int i = 0; i < c->k_count; i++) bytes *= c->k[i]->extent;
+    for (int i = 0; i < c->n_count; i++) bytes *= c->n[i]->extent;
+    return bytes <= MOST_COLUMN_BYTES;
+}
+
 static bool find_first(Links *links)
 {
     const Scheduler *s = links->s;
@@ -145,6 +155,10 @@ static bool find_chain(Links *links)
     if (!reads_same_row(links->first, links->rows, links->row_count, &reads)) return false;
     if (!rows_fit(links)) {
         plan_note(links->s, equation, "%s is stored whole: a block of its rows would not fit the stack", links->between->name);
+        return false;
+    }
+    if (!columns_fit(links->first) || !columns_fit(links->second)) {
+        plan_note(links->s, equation, "%s is stored whole: each block of its rows would read too many columns again", links->between->name);
         return false;
     }
     bring_forward(equation, leading, links->row_count);
