@@ -74,7 +74,7 @@ typedef struct {
     int step_level;
     int64_t steps;             /* in the copy */
     bool more;                 /* follow: the sums are kept */
-    bool edge;
+    bool edge;                 /* its columns are those behind the last whole vector; `copy` is then [part, steps] */
     bool rows_in_turn;         /* the result's rows are prefetched one by one during the reduction */
 } Tile;
 

@@ -3,7 +3,7 @@
  * equations, then the rows of the second one, so that what lies between them never leaves the caches.
  *
  *   s[b, i, j] = sum[d](q[b, i, d] * k[b, j, d]);  p[b, i, j] = f(s[b, i, ..]);  o[b, i, e] = sum[j](p[b, i, j] * v[b, j, e]) */
-#include "schedule/schedule.h"
+#include "schedule/contraction.h"
 
 #include <string.h>
 
@@ -100,10 +100,7 @@ static bool rows_fit(const Links *links)
 static bool columns_fit(const Call *call)
 {
     const Contraction *c = &call->kernel->contraction;
-    int64_t bytes = 4;
-    for (int i = 0; i < c->k_count; i++) bytes *= c->k[i]->extent;
-    for (int i = 0; i < c->n_count; i++) bytes *= c->n[i]->extent;
-    return bytes <= MOST_COLUMN_BYTES;
+    return group_size(c->k, c->k_count) * group_size(c->n, c->n_count) * 4 <= MOST_COLUMN_BYTES;
 }
 
 static bool find_first(Links *links)

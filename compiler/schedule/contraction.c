@@ -160,7 +160,7 @@ static void sort_indices(Work *work)
     order_reduced(work);
 }
 
-static int64_t group_size(Index *const *group, int count)
+int64_t group_size(Index *const *group, int count)
 {
     int64_t size = 1;
     for (int i = 0; i < count; i++) size *= group[i]->extent;

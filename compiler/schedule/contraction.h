@@ -30,6 +30,8 @@ typedef struct {
     } merges[MAX_RANK * 2];
 } Work;
 
+/* The product of the extents. */
+int64_t group_size(Index *const *group, int count);
 /* How many indices a group would have (loosely: what lies in one row counts as one), and the extent of the last one. */
 int merged_count(Work *work, Index *const *group, int count, bool reduced, bool loosely, int64_t *last_extent);
 /* Merges neighbours of a group, in the equation and its direct operands, as far as their subscripts compose. */

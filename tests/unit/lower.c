@@ -277,7 +277,7 @@ static void contractions_of_every_size(void **state)
     }
 }
 
-/* The most lines of results that any block asks for at once, and whether one asks for any. */
+/* The most lines of results that any block asks for at once. */
 static int lines_at_once(const Block *block)
 {
     int here = 0, most = 0;
