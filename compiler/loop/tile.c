@@ -55,8 +55,7 @@ static Address panel_address(Lowering *l, const Tile *tile)
     return address;
 }
 
-/* Elements from the first vector of a tile to number `vector`. */
-static int64_t vector_offset(Lowering *l, const Tile *tile, int vector)
+int64_t vector_offset(Lowering *l, const Tile *tile, int vector)
 {
     const Tiling *t = tile->tiling;
     int64_t columns = (int64_t)vector * l->target->lanes;
@@ -115,18 +114,6 @@ int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
     return count;
 }
 
-void tile_columns(Lowering *l, Tile *tile)
-{
-    const Tiling *t = tile->tiling;
-    scope_push(l, NULL);
-    scope_bind(l, t->column, tile->column, tile->column_level, 0);
-    tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
-    scope_pop(l);
-}
-
-/* --- prefetching --------------------------------------------------------------------------------------------------- */
-enum { STEPS_A_TURN = 4, WORTH_TURNS = 16, WORTH_PREFETCHING = 16, LINE_BYTES = 64, LINE_FLOATS = 16 };
-
 int64_t contraction_steps(const Contraction *c)
 {
     int64_t count = 1;
@@ -134,127 +121,13 @@ int64_t contraction_steps(const Contraction *c)
     return count;
 }
 
-void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
-{
-    Statement *statement = build_statement(l->build, LOOP_PREFETCH);
-    statement->buffer = buffer;
-    statement->subscript = subscript;
-}
-
-/* The lines that the tile will write in one row. */
-static void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
+void tile_columns(Lowering *l, Tile *tile)
 {
     const Tiling *t = tile->tiling;
-    const Equation *equation = l->equation;
-    const Access *access = find_access(l, equation->result);
     scope_push(l, NULL);
-    if (t->row) scope_bind(l, t->row, row, row_level, offset);
     scope_bind(l, t->column, tile->column, tile->column_level, 0);
-    Address address = {0};
-    for (int axis = 0; axis < equation->rank; axis++)
-        if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
+    tile->columns = t->contraction->panels ? panel_address(l, tile) : operand_address(l, t->contraction, t->contraction->columns);
     scope_pop(l);
-    for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
-        prefetch(l, access->buffer, address_value(l, &address));
-}
-
-/* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then each row's are asked for
- * a turn of the reduction after those of the row before. */
-enum { MOST_AT_ONCE = 16 };
-static void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count)
-{
-    if (l->target->lanes == 1 || contraction_steps(tile->tiling->contraction) < WORTH_PREFETCHING) return;
-    int64_t lines = ((int64_t)tile->width * l->target->lanes + LINE_FLOATS - 1) / LINE_FLOATS * tile->height;
-    tile->rows_in_turn = lines > MOST_AT_ONCE && step_count == 1 && steps->extent >= (int64_t)tile->height * STEPS_A_TURN;
-    for (int r = 0; r < tile->height && !tile->rows_in_turn; r++) prefetch_row(l, tile, tile->row, tile->row_level, r);
-}
-
-/* The next block of columns comes while this one is used: each row tile fetches its share, a few lines a step of the reduction. */
-typedef struct {
-    Buffer *buffer;
-    Value *start;       /* subscript of the first line at step 0; NULL: not worth it */
-    int64_t step;       /* elements from one step to the next */
-    int lines;          /* of a step */
-} Ahead;
-
-enum { MOST_LINES = 4 };
-
-/* Panels: the next ones are one stretch of memory. */
-static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahead)
-{
-    const Tiling *t = tile->tiling;
-    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, share = (block + tiles - 1) / tiles;
-    if (block % t->panel != 0 && t->panel % block != 0) return;
-    ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
-    ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
-    Address next = tile->columns;
-    next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
-    /* Blocks of part of a panel share the next one. */
-    for (int k = 0; k < next.count; k++)
-        if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
-    Builder *build = l->build;
-    Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
-    ahead->start = build_add(build, address_value(l, &next), build_mul(build, before, build_int(build, count * ahead->step)));
-}
-
-/* Rows of columns: the lines beside this block, in turns. */
-static void next_columns(Lowering *l, const Tile *tile, int64_t row, Ahead *ahead)
-{
-    Builder *build = l->build;
-    int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->tiling->together;
-    ahead->lines = (int)((lines + tiles - 1) / tiles);
-    ahead->step = row;
-    if (lines % ahead->lines != 0) ahead->lines = (int)lines;
-    Address next = tile->columns;
-    next.constant += block + LINE_FLOATS - 1; /* the last line of each vector: the first of all is here already */
-    if (tile->copy) address_add_term(&next, tile->first_step, row, tile->step_level);
-    Value *turn = build_op(build, OP_MOD, tile->number, build_int(build, lines / ahead->lines), NULL);
-    ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
-}
-
-/* The columns of one step follow those of the step before, in all loops of the reduction. */
-static bool steps_follow(const Reduced *steps, int count)
-{
-    for (int k = 0; k + 1 < count; k++)
-        if (steps[k].column_stride != steps[k + 1].column_stride * steps[k + 1].extent) return false;
-    return count > 0;
-}
-
-static Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count)
-{
-    const Contraction *c = tile->tiling->contraction;
-    Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer};
-    if (l->target->lanes == 1 || !steps_follow(steps, step_count) || contraction_steps(c) < WORTH_PREFETCHING) return ahead;
-    if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
-    if (c->panels) next_panels(l, tile, contraction_steps(c), &ahead);
-    else if (step_count == 1) next_columns(l, tile, steps->column_stride, &ahead);
-    if (ahead.lines > MOST_LINES) ahead.start = NULL;
-    if (ahead.start) ahead.start = scope_settle(l, (Lowered){ahead.start, scope_level(l)}, "next").value;
-    return ahead;
-}
-
-/* The lines of `turns` steps from `step` on. */
-static void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns)
-{
-    Builder *build = l->build;
-    Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
-    int64_t fetched = 0;
-    for (int64_t q = 0; q < turns; q++) {
-        if (q > 0 && q * ahead->step < fetched) continue;
-        fetched = q * ahead->step;
-        for (int k = 0; k < ahead->lines; k++, fetched += LINE_FLOATS)
-            prefetch(l, ahead->buffer, build_add(build, place, build_int(build, fetched)));
-    }
-}
-
-/* Where the steps of the loops inside begin, in turn `outer` of the loop around them. */
-static Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *inner, int count)
-{
-    Builder *build = l->build;
-    int64_t steps = ahead->step;
-    for (int k = 0; k < count; k++) steps *= inner[k].extent;
-    return scope_settle(l, (Lowered){build_add(build, ahead->start, build_mul(build, outer, build_int(build, steps))), scope_level(l)}, "next").value;
 }
 
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
@@ -291,7 +164,8 @@ static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, co
 
 /* Steps of the reduction in one turn of its innermost loop: with every instruction of a step counting where a neighbour on the same core
  * takes half of them, those of the loop itself and of fetching ahead are shared by some steps. */
-static int steps_a_turn(const Lowering *l, int64_t extent)
+enum { WORTH_TURNS = 16 };
+int steps_a_turn(const Lowering *l, int64_t extent)
 {
     return l->target->lanes > 1 && extent >= WORTH_TURNS ? STEPS_A_TURN : 1;
 }

@@ -101,6 +101,12 @@ int64_t contraction_steps(const Contraction *c); /* all of them */
 void choose_rows(Lowering *l, Tiling *tiling);
 bool is_joined(const Tiling *tiling, const Index *index);
 
+/* Steps of the reduction in one turn of its innermost loop over `extent` of them. */
+enum { STEPS_A_TURN = 4 };
+int steps_a_turn(const Lowering *l, int64_t extent);
+/* Elements from the first vector of a tile's columns to number `vector`. */
+int64_t vector_offset(Lowering *l, const Tile *tile, int vector);
+
 /* In the scope of the column block: the address of its columns. */
 void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
@@ -128,7 +134,25 @@ Value *sums_place(Lowering *l, const Tile *tile, int row, int vector);
 /* In the scope of the column block, or of its chunk: `steps` of the reduction from `first_step` on. */
 void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
 
+/* --- prefetch.c ---------------------------------------------------------------------------------------------------- */
 /* The line of an element; to be written, where the kernel writes the buffer. */
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
+/* The lines that the tile will write: now, or a row a turn of the reduction (`rows_in_turn`) by prefetch_row. */
+void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count);
+void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset);
+
+/* The next block of columns comes while this one is used: each row tile fetches its share, a few lines a step of the reduction. */
+typedef struct {
+    Buffer *buffer;
+    Value *start;       /* subscript of the first line at step 0; NULL: not worth it */
+    int64_t step;       /* elements from one step to the next */
+    int lines;          /* of a step */
+    int apart;          /* so many tiles share out the steps of the next columns: each fetches those of its part, one every `apart` of its own */
+} Ahead;
+Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count);
+/* The lines of `turns` steps from `step` on. */
+void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns);
+/* Where the steps of the loops inside begin, in turn `outer` of the loop around them. */
+Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *inner, int count);
 
 #endif

@@ -23,6 +23,7 @@ typedef struct {
     unsigned char *set;  /* local arrays: element written? NULL: all are */
     int64_t count;       /* elements */
     int64_t pitch;       /* doubles from one element to the next; 0: 1 */
+    int *fetched;        /* how often each element was prefetched; NULL: not counted */
 } Memory;
 
 typedef struct {
@@ -240,6 +241,13 @@ static void interpret_store(Interpreter *in, const Statement *statement)
         interpret_write(in, statement->buffer, at + k, type == VALUE_INT ? (double)value.whole : (double)value.real[k]);
 }
 
+static void interpret_prefetch(Interpreter *in, const Statement *statement)
+{
+    const Memory *memory = &in->memories[statement->buffer->id];
+    int64_t at = interpret_value(in, statement->subscript).whole;
+    if (memory->fetched && at >= 0 && at < memory->count) memory->fetched[at]++;
+}
+
 static void interpret_statement(Interpreter *in, const Statement *statement)
 {
     switch (statement->kind) {
@@ -256,7 +264,8 @@ static void interpret_statement(Interpreter *in, const Statement *statement)
     case LOOP_ARRAY: memset(in->memories[statement->buffer->id].set, 0, (size_t)statement->buffer->count); break;
     case LOOP_IF: interpret_block(in, interpret_value(in, statement->value).whole ? &statement->body : &statement->otherwise); break;
     case LOOP_STATUS: in->status = true; break;
-    case LOOP_PREFETCH: case LOOP_COMMENT: break;
+    case LOOP_PREFETCH: interpret_prefetch(in, statement); break;
+    case LOOP_COMMENT: break;
     }
 }
 

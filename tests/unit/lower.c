@@ -315,6 +315,46 @@ static void results_are_prefetched_by_rows(void **state)
     }
 }
 
+/* Rows of columns: while a block of 32 is used, its tiles ask for each line of the next block once, or twice where the tiles are not shared out evenly. */
+static void columns_are_fetched_once(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t rows;
+        int most;
+    } cases[] = {{14, 1}, {28, 1}, {56, 1}, {84, 2}, {112, 1}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        arena = arena_new();
+        M = cases[c].rows, N = 320, K = 64;
+        start();
+        Tensor *x = input(2, K, N, 0), *w = weight(2, M, K, 0);
+        Index *i = ix("i", M), *n = ix("n", N), *k = ix("k", K);
+        Tensor *y = equation("y", 2, (Index *[]){i, n}, red(REDUCE_SUM, k, mul(rd(w, NULL, ei(i), ei(k), NULL), rd(x, NULL, ei(k), ei(n), NULL))));
+        output(y);
+        TargetSet set;
+        assert_true(target_set_find("avx512", &set));
+        const Plan *plan = schedule(module, set.family, NULL, diagnostics_new(arena));
+        LoopProgram *program = lower(plan, &set, diagnostics_new(arena));
+        const LoopForm *form = program->forms.data[0];
+        assert_int_equal(form->kernels.data[0]->tile->height * form->kernels.data[0]->tile->width, 28);
+        Memory memories[3];
+        const Kernel *kernel = plan->kernels.data[0];
+        int *fetched = arena_new_array(arena, int, K * N);
+        for (int p = 0; p < kernel->parameters.count; p++) {
+            const Tensor *t = kernel->parameters.data[p].tensor;
+            memories[p] = (Memory){.data = arena_new_array(arena, double, tensor_layout(t)->bytes), .count = tensor_layout(t)->bytes / 4, .fetched = t == x ? fetched : NULL};
+        }
+        interpret_kernel(arena, form, form->kernels.data[0], memories);
+        for (int64_t row = 0; row < K; row++)
+            for (int64_t line = 2; line < N / 16; line++) {
+                int times = 0;
+                for (int64_t at = 0; at < 16; at++) times += fetched[row * N + line * 16 + at];
+                if (times < 1 || times > cases[c].most) fail_msg("%d rows: line %d of row %d fetched %d times", (int)M, (int)line, (int)row, times);
+            }
+        arena_free(arena);
+    }
+}
+
 /* --- windows ------------------------------------------------------------------------------------------------------- */
 /* y[i, c] = sum[a](w[a, c] x[i + a, c]): positions far apart, so that every form copies what a block of channels reads. */
 static void build_far_windows(void)
@@ -553,7 +593,7 @@ static void random_equations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(results_are_prefetched_by_rows),
+        cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(results_are_prefetched_by_rows), cmocka_unit_test(columns_are_fetched_once),
         cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
         cmocka_unit_test(data_dependent_reads), cmocka_unit_test(random_equations),
     };

@@ -1,0 +1,124 @@
+/* Lines fetched before they are needed: those of the result that a tile will write, and the next block of columns while this one is used.
+ * In: a tile and the loops of its reduction.  Out: prefetches, and where in the reduction they stand; they change no result. */
+#include "loop/tile.h"
+
+enum { WORTH_PREFETCHING = 16, LINE_FLOATS = 16, MOST_LINES = 4 };
+
+void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
+{
+    Statement *statement = build_statement(l->build, LOOP_PREFETCH);
+    statement->buffer = buffer;
+    statement->subscript = subscript;
+}
+
+/* The lines that the tile will write in one row. */
+void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
+{
+    const Tiling *t = tile->tiling;
+    const Equation *equation = l->equation;
+    const Access *access = find_access(l, equation->result);
+    scope_push(l, NULL);
+    if (t->row) scope_bind(l, t->row, row, row_level, offset);
+    scope_bind(l, t->column, tile->column, tile->column_level, 0);
+    Address address = {0};
+    for (int axis = 0; axis < equation->rank; axis++)
+        if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
+    address_origin(&address, access);
+    scope_pop(l);
+    for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
+        prefetch(l, access->buffer, address_value(l, &address));
+}
+
+/* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then each row's are asked for
+ * a turn of the reduction after those of the row before. */
+enum { MOST_AT_ONCE = 16 };
+void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count)
+{
+    if (l->target->lanes == 1 || contraction_steps(tile->tiling->contraction) < WORTH_PREFETCHING) return;
+    int64_t lines = ((int64_t)tile->width * l->target->lanes + LINE_FLOATS - 1) / LINE_FLOATS * tile->height;
+    tile->rows_in_turn = lines > MOST_AT_ONCE && step_count == 1 && steps->extent >= (int64_t)tile->height * STEPS_A_TURN;
+    for (int r = 0; r < tile->height && !tile->rows_in_turn; r++) prefetch_row(l, tile, tile->row, tile->row_level, r);
+}
+
+/* Panels: the next ones are one stretch of memory. */
+static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahead)
+{
+    const Tiling *t = tile->tiling;
+    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, share = (block + tiles - 1) / tiles;
+    if (block % t->panel != 0 && t->panel % block != 0) return;
+    ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
+    ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
+    Address next = tile->columns;
+    next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
+    /* Blocks of part of a panel share the next one. */
+    for (int k = 0; k < next.count; k++)
+        if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
+    Builder *build = l->build;
+    Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, before, build_int(build, count * ahead->step)));
+}
+
+/* Rows of columns: the lines beside this block, in turns, each only once where there are tiles enough: another request for it costs
+ * another translation of its address. */
+static void next_columns(Lowering *l, const Tile *tile, const Reduced *step, Ahead *ahead)
+{
+    Builder *build = l->build;
+    int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->tiling->together;
+    int64_t steps = tile->copy ? tile->steps : step->extent;
+    ahead->lines = (int)((lines + tiles - 1) / tiles);
+    ahead->step = step->column_stride;
+    if (lines % ahead->lines != 0) ahead->lines = (int)lines;
+    int64_t turns = lines / ahead->lines;
+    while (steps_a_turn(l, steps) % (2 * ahead->apart) == 0 && 2 * ahead->apart * turns <= tiles) ahead->apart *= 2;
+    Address next = tile->columns;
+    next.constant += block + LINE_FLOATS - 1; /* the last line of each vector: the first of all is here already */
+    if (tile->copy) address_add_term(&next, tile->first_step, ahead->step, tile->step_level);
+    Value *part = build_op(build, OP_MOD, tile->number, build_int(build, ahead->apart), NULL);
+    Value *turn = build_op(build, OP_FLOORDIV, tile->number, build_int(build, ahead->apart), NULL);
+    turn = build_op(build, OP_MOD, turn, build_int(build, turns), NULL);
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
+    ahead->start = build_add(build, ahead->start, build_mul(build, part, build_int(build, (steps + ahead->apart - 1) / ahead->apart * ahead->step)));
+}
+
+/* The columns of one step follow those of the step before, in all loops of the reduction. */
+static bool steps_follow(const Reduced *steps, int count)
+{
+    for (int k = 0; k + 1 < count; k++)
+        if (steps[k].column_stride != steps[k + 1].column_stride * steps[k + 1].extent) return false;
+    return count > 0;
+}
+
+Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count)
+{
+    const Contraction *c = tile->tiling->contraction;
+    Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer, .apart = 1};
+    if (l->target->lanes == 1 || !steps_follow(steps, step_count) || contraction_steps(c) < WORTH_PREFETCHING) return ahead;
+    if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
+    if (c->panels) next_panels(l, tile, contraction_steps(c), &ahead);
+    else if (step_count == 1) next_columns(l, tile, steps, &ahead);
+    if (ahead.lines > MOST_LINES) ahead.start = NULL;
+    if (ahead.start) ahead.start = scope_settle(l, (Lowered){ahead.start, scope_level(l)}, "next").value;
+    return ahead;
+}
+
+void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns)
+{
+    Builder *build = l->build;
+    if (ahead->apart > 1) step = build_op(build, OP_FLOORDIV, step, build_int(build, ahead->apart), NULL);
+    Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
+    int64_t fetched = 0;
+    for (int64_t q = 0; q < turns / ahead->apart; q++) {
+        if (q > 0 && q * ahead->step < fetched) continue;
+        fetched = q * ahead->step;
+        for (int k = 0; k < ahead->lines; k++, fetched += LINE_FLOATS)
+            prefetch(l, ahead->buffer, build_add(build, place, build_int(build, fetched)));
+    }
+}
+
+Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *inner, int count)
+{
+    Builder *build = l->build;
+    int64_t steps = ahead->step;
+    for (int k = 0; k < count; k++) steps *= inner[k].extent;
+    return scope_settle(l, (Lowered){build_add(build, ahead->start, build_mul(build, outer, build_int(build, steps))), scope_level(l)}, "next").value;
+}
