@@ -11,7 +11,7 @@ void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
     statement->subscript = subscript;
 }
 
-/* The lines that the tile will write in one row. */
+/* The lines that the tile will write in one row, of each vector the last: where rows are not aligned, the block before wrote the first. */
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
 {
     const Tiling *t = tile->tiling;
@@ -25,18 +25,20 @@ void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int6
         if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
     address_origin(&address, access);
     scope_pop(l);
+    if (!tile->part) address.constant += LINE_FLOATS - 1;
     for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
         prefetch(l, access->buffer, address_value(l, &address));
 }
 
-/* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then each row's are asked for
- * a turn of the reduction after those of the row before. */
-enum { MOST_AT_ONCE = 16 };
+/* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then a row's, or those of as
+ * few rows as the reduction has turns for, are asked for in each of its turns. */
+enum { MOST_AT_ONCE = 16, LEAST_TURNS = 4 };
 void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count)
 {
     if (l->target->lanes == 1 || contraction_steps(tile->tiling->contraction) < WORTH_PREFETCHING) return;
     int64_t lines = ((int64_t)tile->width * l->target->lanes + LINE_FLOATS - 1) / LINE_FLOATS * tile->height;
-    tile->rows_in_turn = lines > MOST_AT_ONCE && step_count == 1 && steps->extent >= (int64_t)tile->height * STEPS_A_TURN;
+    int64_t turns = step_count == 1 ? steps->extent / STEPS_A_TURN : 0;
+    tile->rows_in_turn = lines > MOST_AT_ONCE && turns >= LEAST_TURNS ? (int)((tile->height + turns - 1) / turns) : 0;
     for (int r = 0; r < tile->height && !tile->rows_in_turn; r++) prefetch_row(l, tile, tile->row, tile->row_level, r);
 }
 

@@ -200,9 +200,10 @@ static void reduction_loop(Lowering *l, const Tile *tile, Registers *registers, 
     address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
     Ahead inner_ahead = *ahead;
     if (tile->rows_in_turn && from == 0) {
-        Value *row = build_add(build, tile->row, build_op(build, OP_FLOORDIV, loop_variable(l, loop), build_int(build, turn), NULL));
+        Value *turns = build_op(build, OP_FLOORDIV, loop_variable(l, loop), build_int(build, turn), NULL);
+        Value *row = build_add(build, tile->row, build_mul(build, turns, build_int(build, tile->rows_in_turn)));
         row = scope_settle(l, (Lowered){row, scope_level(l)}, tile->tiling->row->name).value;
-        prefetch_row(l, tile, row, scope_level(l), 0);
+        for (int r = 0; r < tile->rows_in_turn; r++) prefetch_row(l, tile, row, scope_level(l), r);
     }
     if (ahead->start && count == 1) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
     else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, loop_variable(l, loop), steps + 1, count - 1);
@@ -219,7 +220,7 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
         return;
     }
     int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
-    int64_t whole = steps->extent / turn * turn, fetching = tile->rows_in_turn ? (int64_t)tile->height * turn : 0;
+    int64_t whole = steps->extent / turn * turn, fetching = tile->rows_in_turn ? (int64_t)(tile->height + tile->rows_in_turn - 1) / tile->rows_in_turn * turn : 0;
     if (fetching) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, 0, fetching);
     if (fetching < whole) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, fetching, whole);
     if (whole == steps->extent) return;
@@ -368,7 +369,7 @@ void lower_tile(Lowering *l, Tile *tile)
         steps->column_stride = (int64_t)tile->width * l->target->lanes;
         steps->extent = tile->steps;
     }
-    tile->rows_in_turn = false;
+    tile->rows_in_turn = 0;
     if (!tile->more) prefetch_result(l, tile, steps, step_count);
     reduce_tile(l, tile, &registers, &rows, tile->copy ? &columns : &tile->columns, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)

@@ -75,7 +75,7 @@ typedef struct {
     int64_t steps;             /* in the copy */
     bool more;                 /* follow: the sums are kept */
     bool edge;                 /* its columns are those behind the last whole vector; `copy` is then [part, steps] */
-    bool rows_in_turn;         /* the result's rows are prefetched one by one during the reduction */
+    int rows_in_turn;          /* of the result, that are prefetched in each turn of the reduction; 0: all before it */
 } Tile;
 
 /* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */
@@ -137,7 +137,7 @@ void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
 /* --- prefetch.c ---------------------------------------------------------------------------------------------------- */
 /* The line of an element; to be written, where the kernel writes the buffer. */
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
-/* The lines that the tile will write: now, or a row a turn of the reduction (`rows_in_turn`) by prefetch_row. */
+/* The lines that the tile will write: now, or some rows in each turn of the reduction by prefetch_row. */
 void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count);
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset);
 
