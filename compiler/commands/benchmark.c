@@ -5,6 +5,7 @@
 #include "commands/compiled.h"
 #include "commands/peak.h"
 #include "emit_c/blob.h"
+#include "gm_memory.h"
 #include "gm_pool.h"
 #include "support/bug.h"
 
@@ -22,7 +23,8 @@ static int ascending(const void *a, const void *b)
 
 typedef struct {
     const gm_model *model;
-    void *weights, *memory;
+    void *weights, *image, *memory;
+    size_t image_bytes, memory_bytes;
     gm_executor executor;
     bool threaded;
     void **inputs, **outputs;
@@ -136,6 +138,29 @@ static Timing measure(Arena *arena, const Runner *runner, const Target *target, 
     return timing;
 }
 
+static void give_memory_back(Runner *r)
+{
+    gm_memory_delete(r->image, r->image_bytes);
+    gm_memory_delete(r->memory, r->memory_bytes);
+}
+
+/* Weights and arena where a host has them that wants the last percent. */
+static bool take_memory(Runner *r, const Plan *plan, const unsigned char *payload, Diagnostics *diags)
+{
+    unsigned char *image = blob_build(plan, payload, NULL, 0, &r->image_bytes);
+    r->memory_bytes = r->model->arena_bytes + 64; /* even without an arena */
+    r->image = gm_memory_new(r->image_bytes);
+    r->memory = gm_memory_new(r->memory_bytes);
+    bool fits = r->image && r->memory;
+    if (fits) memcpy(r->image, image, r->image_bytes);
+    else {
+        diag_error(diags, GM158, (Place){0}, "out of memory: the model needs %zu bytes of weights and an arena of %zu", r->image_bytes, r->model->arena_bytes);
+        give_memory_back(r);
+    }
+    free(image);
+    return fits;
+}
+
 bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest *weights, double seconds, long threads, Timing *timing, Diagnostics *diags)
 {
     Pipeline pipeline;
@@ -148,14 +173,16 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
         free(payload);
         return false;
     }
-    size_t size = 0;
-    unsigned char *image = blob_build(pipeline.plan, payload, NULL, 0, &size);
-    free(payload);
     const gm_model *model = compiled.model;
-    Runner runner = {.model = model, .weights = arena_alloc(arena, model->weights_bytes), .memory = aligned_alloc(64, (model->arena_bytes + 127) / 64 * 64)};
-    int status = model->bind(runner.weights, image, size);
+    Runner runner = {.model = model, .weights = arena_alloc(arena, model->weights_bytes)};
+    bool fits = take_memory(&runner, pipeline.plan, payload, diags);
+    free(payload);
+    if (!fits) {
+        compiled_unload(&compiled);
+        return false;
+    }
+    int status = model->bind(runner.weights, runner.image, runner.image_bytes);
     if (status == GM_OK) {
-        memset(runner.memory, 0, model->arena_bytes);
         runner.inputs = random_inputs(arena, counted->module, 1);
         runner.outputs = output_arrays(arena, pipeline.module);
         gm_pool *pool = threads > 1 ? gm_pool_new((int)threads) : NULL;
@@ -180,8 +207,7 @@ bool benchmark(Arena *arena, const PipelineRequest *request, const WeightRequest
     } else {
         bug("the compiled model refuses the weights packed for it: %s", gm_status_text(status));
     }
-    free(runner.memory);
-    free(image);
+    give_memory_back(&runner);
     compiled_unload(&compiled);
     return status == GM_OK;
 }

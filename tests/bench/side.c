@@ -4,6 +4,7 @@
 #include "commands/inputs.h"
 #include "commands/peak.h"
 #include "emit_c/blob.h"
+#include "gm_memory.h"
 #include "support/bug.h"
 #include "weights/weights.h"
 
@@ -20,13 +21,14 @@ bool side_prepare(Arena *arena, const PipelineRequest *request, Backend backend,
     side->compile_ms = 1e-6 * (now_ns() - begin);
     size_t size = 0;
     unsigned char *payload = weights_pack(side->pipeline.plan, weights_random(arena, side->pipeline.module, 1), diags);
-    unsigned char *image = payload ? blob_build(side->pipeline.plan, payload, NULL, 0, &size) : NULL;
+    unsigned char *built = payload ? blob_build(side->pipeline.plan, payload, NULL, 0, &size) : NULL, *image = gm_memory_new(size);
+    if (image) memcpy(image, built, size);
+    free(built);
     free(payload);
     const gm_model *code = side->compiled.model;
     side->weights = arena_alloc(arena, code->weights_bytes + 1);
-    side->memory = aligned_alloc(64, (code->arena_bytes + 127) / 64 * 64);
+    side->memory = gm_memory_new(code->arena_bytes + 64);
     if (!image || !side->memory || code->bind(side->weights, image, size) != GM_OK) bug("the code refuses its weights");
-    memset(side->memory, 0, code->arena_bytes);
     side->inputs = random_inputs(arena, written->module, 1);
     side->outputs = output_arrays(arena, side->pipeline.module);
     return true;

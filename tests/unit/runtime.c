@@ -1,6 +1,7 @@
 /* The runtime: status texts, mapping, processor features, and the thread pool under every kind of call. */
 #include "gm_cpu.h"
 #include "gm_map.h"
+#include "gm_memory.h"
 #include "gm_pool.h"
 
 #include <setjmp.h>
@@ -54,6 +55,11 @@ static void test_map(void **state)
     assert_string_equal(mapping.error, "");
     gm_unmap(&mapping);
     gm_unmap(&mapping);
+    assert_int_equal(gm_load(&mapping, path), GM_OK);
+    assert_int_equal(mapping.bytes, 7);
+    assert_memory_equal(mapping.data, "weights", 7);
+    gm_unmap(&mapping);
+    gm_unmap(&mapping);
     unlink(path);
     assert_int_equal(gm_map(&mapping, path), GM_ERROR_FILE);
     assert_non_null(strstr(mapping.error, "No such file"));
@@ -66,7 +72,30 @@ static void test_map(void **state)
     unlink(fifo);
     assert_int_equal(gm_map(&mapping, NULL), GM_ERROR_NULL);
     assert_int_equal(gm_map(NULL, path), GM_ERROR_NULL);
+    assert_int_equal(gm_load(&mapping, path), GM_ERROR_FILE);
+    assert_non_null(strstr(mapping.error, "No such file"));
+    assert_int_equal(gm_load(&mapping, NULL), GM_ERROR_NULL);
+    assert_int_equal(gm_load(NULL, path), GM_ERROR_NULL);
     gm_unmap(NULL);
+}
+
+/* Zeros that start at a page, in huge pages where it is large; any of its bytes may be written. */
+static void test_memory(void **state)
+{
+    (void)state;
+    assert_null(gm_memory_new(0));
+    assert_null(gm_memory_new(SIZE_MAX));
+    assert_null(gm_memory_new(SIZE_MAX / 2));
+    gm_memory_delete(NULL, 100);
+    static const size_t sizes[] = {1, 4096, 100000, (1 << 20) - 1, 1 << 20, (2 << 20) - 1, 2 << 20, (3 << 20) - 1, 3 << 20, 9000001};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *memory = gm_memory_new(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % (sizes[i] < (1 << 20) ? 4096 : 2 << 20), 0);
+        for (size_t k = 0; k < sizes[i]; k += 997) assert_int_equal(memory[k], 0);
+        memset(memory, 1, sizes[i]);
+        gm_memory_delete(memory, sizes[i]);
+    }
 }
 
 static void test_cpu(void **state)
@@ -172,7 +201,7 @@ static void test_pool_with_two_callers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_texts), cmocka_unit_test(test_fields),     cmocka_unit_test(test_map),
+        cmocka_unit_test(test_status_texts), cmocka_unit_test(test_fields),     cmocka_unit_test(test_map), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_cpu),          cmocka_unit_test(test_pool_calls), cmocka_unit_test(test_pool_with_two_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,8 +27,9 @@ def cores_for(threads):
 
 
 def environment(threads):
-    return {**os.environ, 'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads), 'OPENBLAS_NUM_THREADS': str(threads), 'TOKENIZERS_PARALLELISM': 'false',
-            'PYTHONPATH': HERE}
+    """Threads for every library; huge pages behind large allocations, for whom they serve."""
+    return {**os.environ, 'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1', 'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads), 'OPENBLAS_NUM_THREADS': str(threads),
+            'TOKENIZERS_PARALLELISM': 'false', 'PYTHONPATH': HERE}
 
 
 class Worker:

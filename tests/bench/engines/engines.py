@@ -21,7 +21,7 @@ def read(path):
 
 
 class Gmlpc:
-    """The compiled shared object in the process, its weights mapped."""
+    """The compiled shared object in the process, its weights read into huge pages."""
     name, title, own = 'gmlpc', 'gmlpc', True
     target = 'all'
 
@@ -51,12 +51,12 @@ class Gmlpc:
 
     def compile(self, directory, top, host):
         name = self.entry(directory)
-        runtime = [f'{top}/runtime/gm_runtime.c', f'{top}/runtime/hosted/gm_pool.c', f'{top}/runtime/hosted/gm_cpu.c']
+        runtime = [f'{top}/runtime/gm_runtime.c', *(f'{top}/runtime/hosted/{name}.c' for name in ('gm_pool', 'gm_cpu', 'gm_map', 'gm_memory'))]
         cc = ['cc', '-O2', '-std=c11', '-D_GNU_SOURCE', f'-I{top}/runtime', f'-I{top}/runtime/hosted', f'-I{directory}']
         subprocess.run([*cc, '-c', '-fPIC', f'{directory}/model.c', '-o', f'{directory}/model.o'], check=True)
         subprocess.run([*cc, '-fPIC', '-shared', '-pthread', f'{directory}/model.o', *runtime, '-lm', '-o', f'{directory}/model.so'], check=True)
         if host:
-            subprocess.run([*cc, f'-DMODEL={name}', '-DHEADER="model.h"', f'{top}/tests/bench/first_answer.c', f'{top}/runtime/gm_runtime.c', f'{top}/runtime/hosted/gm_map.c',
+            subprocess.run([*cc, f'-DMODEL={name}', '-DHEADER="model.h"', f'{top}/tests/bench/first_answer.c', f'{top}/runtime/gm_runtime.c', f'{top}/runtime/hosted/gm_map.c', f'{top}/runtime/hosted/gm_memory.c',
                             f'{directory}/model.o', '-lm', '-o', f'{directory}/first'], check=True)
 
     def entry(self, directory):
@@ -80,16 +80,21 @@ class Gmlpc:
                         ('run_on', ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, pointers, pointers)),
                         ('selftest', ctypes.c_void_p), ('form', ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)), ('choose_form', ctypes.c_void_p)]
 
+        class Mapping(ctypes.Structure):
+            _fields_ = [('data', ctypes.c_void_p), ('bytes', ctypes.c_size_t), ('loaded', ctypes.c_int), ('error', ctypes.c_char * 160)]
+
         types = [np.float32, np.int32, np.int64, np.uint8]
         library = ctypes.CDLL(f'{path}/model.so')
         entry = getattr(library, f'{self.entry(path)}_model')
         entry.restype = ctypes.POINTER(Model)
         model = entry().contents
-        blob = np.memmap(f'{path}/model.gmw', np.uint8, 'r')
+        blob = Mapping()
+        if library.gm_load(ctypes.byref(blob), f'{path}/model.gmw'.encode()):
+            raise RuntimeError(blob.error.decode())
         weights = np.zeros(model.weights_bytes + 64, np.uint8)
-        space = np.zeros(model.arena_bytes + 128, np.uint8)
-        arena = space.ctypes.data + -space.ctypes.data % 64
-        status = model.bind(weights.ctypes.data, blob.ctypes.data, blob.size)
+        library.gm_memory_new.restype, library.gm_memory_new.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        arena = library.gm_memory_new(model.arena_bytes + 64)
+        status = model.bind(weights.ctypes.data, blob.data, blob.bytes)
         if status:
             raise RuntimeError(f'bind answers {status}')
         shape = lambda tensor: tuple(tensor.extents[axis] for axis in range(tensor.rank))
@@ -107,7 +112,7 @@ class Gmlpc:
             library.gm_pool_new.restype = library.gm_pool_executor.restype = ctypes.c_void_p
             library.gm_pool_executor.argtypes = [ctypes.c_void_p]
             pool = library.gm_pool_executor(library.gm_pool_new(threads))
-        keep = (blob, weights, space, given, library)
+        keep = (blob, weights, given, library)
 
         def run():
             for ins, outs in calls:
