@@ -11,7 +11,7 @@ void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
     statement->subscript = subscript;
 }
 
-/* The lines that the tile will write in one row, of each vector the last: where rows are not aligned, the block before wrote the first. */
+/* The lines that the tile will write in one row, but the first where rows are not aligned: the block before wrote that. */
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
 {
     const Tiling *t = tile->tiling;
@@ -25,9 +25,12 @@ void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int6
         if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
     address_origin(&address, access);
     scope_pop(l);
-    if (!tile->part) address.constant += LINE_FLOATS - 1;
-    for (int c = 0; c < tile->width * l->target->lanes; c += LINE_FLOATS, address.constant += LINE_FLOATS)
-        prefetch(l, access->buffer, address_value(l, &address));
+    int columns = tile->width * l->target->lanes;
+    for (int c = 0; c < columns; c += LINE_FLOATS) {
+        Address line = address;
+        line.constant += tile->part ? c : c + LINE_FLOATS <= columns ? c + LINE_FLOATS - 1 : columns - 1;
+        prefetch(l, access->buffer, address_value(l, &line));
+    }
 }
 
 /* Few lines are asked for at once. More of them would hold up the loads of the reduction's first steps: then a row's, or those of as
