@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* `bytes` of zeros at a multiple of 4096, in huge pages where the system gives them (Linux, transparent_hugepage "madvise" or "always");
+/* `bytes` of zeros at a multiple of 2 MB, in huge pages where the system gives them (Linux, transparent_hugepage "madvise" or "always");
  * rounding up takes at most 1 MB. NULL: there is no more memory, or bytes is 0. */
 void *gm_memory_new(size_t bytes);
 /* Gives back what gm_memory_new(bytes) returned; NULL is left alone. */
