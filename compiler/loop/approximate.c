@@ -239,15 +239,30 @@ static Value *function_log1p(Maths *m, Value *x, Value *unused)
 /* (sin r - r) / r^3 and (cos r - 1 + r^2/2) / r^4 over r^2 for |r| <= pi/4: 5e-12 and 1e-10. */
 static const double sin_coefficients[] = {-0.166666672, 0.00833332911, -0.000198393303, 2.71827435e-06};
 static const double cos_coefficients[] = {0.0416666456, -0.00138873642, 2.44380899e-05};
-/* pi/2 in parts of 8 bits and a rest: products with a count of quarter turns below 2^16 are exact. */
-static const double quarter_turn[] = {1.5703125, 0.000484466553, -6.40749931e-07, 9.9209358e-10};
+/* pi/2 in parts of at most 8 bits and a rest: their products with the quarter turns in |x| < 1.2e5 are exact. Numbers there come
+ * as near to a multiple of pi/2 as 4e-9. */
+static const double quarter_turn[] = {1.5703125, 0.000484466553, -6.40749931e-07, 9.89530236e-10, 2.55795385e-12, 5.39030295e-15};
+enum { EXACT_PARTS = 3 }; /* whose differences are exact too, or round in the last place of what is more than 1/4 */
+
+/* x - n pi/2: what the differences behind those lose is carried along. */
+static Value *without_turns(Maths *m, Value *x, Value *n)
+{
+    Value *r = x, *lost = NULL;
+    for (int k = 0; k + 1 < COUNT(quarter_turn); k++) {
+        Value *next = maths_keep(m, "r", maths_fma(m, n, maths_number(m, -quarter_turn[k]), r));
+        if (k >= EXACT_PARTS) {
+            Value *error = maths_fma(m, n, maths_number(m, -quarter_turn[k]), maths_op(m, OP_SUB, r, next));
+            lost = lost ? maths_op(m, OP_ADD, lost, error) : error;
+        }
+        r = next;
+    }
+    return maths_op(m, OP_ADD, r, maths_fma(m, n, maths_number(m, -quarter_turn[COUNT(quarter_turn) - 1]), lost));
+}
 
 static Value *circle(Maths *m, Value *x, int shift)
 {
     Value *n = maths_keep(m, "n", maths_op(m, OP_ROUND, maths_op(m, OP_MUL, x, maths_number(m, 0.636619772)), NULL));
-    Value *r = x;
-    for (int k = 0; k < COUNT(quarter_turn); k++) r = maths_keep(m, "r", maths_fma(m, n, maths_number(m, -quarter_turn[k]), r));
-    r = maths_keep(m, "r", clamp(m, r, -0.8, 0.8)); /* |x| far beyond 1e5: inexact but bounded */
+    Value *r = maths_keep(m, "r", clamp(m, without_turns(m, x, n), -0.8, 0.8)); /* |x| far beyond 1e5: inexact but bounded */
     /* The quadrant, in T: n may be too large for an integer. */
     Value *turned = shift ? maths_keep(m, "turned", maths_op(m, OP_ADD, n, maths_number(m, shift))) : n;
     Value *turns = maths_op(m, OP_FLOOR, maths_op(m, OP_MUL, turned, maths_number(m, 0.25)), NULL);

@@ -142,7 +142,7 @@ static int function_cost(Function function)
     case FN_EXP: return 16;
     case FN_LOG: return 25;
     case FN_LOG1P: return 45;
-    case FN_SIN: case FN_COS: return 45;
+    case FN_SIN: case FN_COS: return 55;
     case FN_TANH: case FN_ERF: return 24;
     case FN_SIGMOID: return 32;
     case FN_POW: return 120;

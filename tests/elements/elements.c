@@ -1,6 +1,6 @@
 /* elements STRIDE [FIRST]: element functions in every form that this machine runs, over every STRIDE-th of the 2^32 floats from FIRST on,
- * and always over zeros, infinities, NaN, the smallest and largest numbers and the neighbourhoods of powers of two and of simple
- * fractions. Errors in terms of functions.h. STRIDE 1 takes all floats. $GMLPC_BACKEND says who compiles. */
+ * and always over zeros, infinities, NaN, the smallest and largest numbers and the neighbourhoods of powers of two, of simple
+ * fractions and of multiples of pi/2. Errors in terms of functions.h. STRIDE 1 takes all floats. $GMLPC_BACKEND says who compiles. */
 #include "elements/functions.h"
 
 #include "commands/compiled.h"
@@ -45,11 +45,20 @@ typedef struct {
     float where, got;
 } Worst;
 
+/* What a function's values at a chunk of inputs are, and how far off a form may be. */
+typedef struct {
+    double y[CHUNK], allowed[CHUNK];
+} Expected;
+
+/* The distance of floats at y, a finite number: a power of two, so made of its exponent. */
 static double spacing(double y)
 {
-    int exponent = 0;
-    frexp(y, &exponent);
-    return ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
+    uint64_t bits;
+    memcpy(&bits, &y, sizeof bits);
+    uint64_t exponent = bits >> 52 & 0x7ff, smallest = 1023 - 126;
+    bits = ((exponent < smallest ? smallest : exponent) - 23) << 52;
+    memcpy(&y, &bits, sizeof y);
+    return y;
 }
 
 /* Whether f(-0) is -0: of what is odd, or x times something. What mixes signs may lose it. */
@@ -61,17 +70,23 @@ static bool exact_zero_is_signed(const Row *row)
     return false;
 }
 
+static void expect(int r, const float *x, Expected *e)
+{
+    for (int i = 0; i < CHUNK; i++) e->y[i] = exact[r]((double)x[i]);
+    for (int i = 0; i < CHUNK; i++) {
+        double allowed = rows[r].ulps * spacing(e->y[i]);
+        e->allowed[i] = rows[r].absolute > allowed ? rows[r].absolute : allowed;
+    }
+}
+
 /* The error as a part of what is allowed. */
-static double part(const Row *row, float x, float got, double y)
+static double part(const Row *row, float x, float got, double y, double allowed)
 {
     if (!(fabs((double)x) <= row->most) && isfinite(x)) return fabs((double)got) <= 1 ? 0 : INFINITY; /* sin and cos far out */
     if (isnan(y)) return isnan(got) ? 0 : INFINITY;
     if (fabs(y) > (double)FLT_MAX) return fabs((double)got) >= (double)FLT_MAX && (got > 0) == (y > 0) ? 0 : INFINITY;
-    double allowed = row->ulps * spacing(y);
-    if (row->absolute > allowed) allowed = row->absolute;
     double error = fabs((double)got - y);
-    bool signed_zero = exact_zero_is_signed(row);
-    if (x == 0.0f && signed_zero && !signbit(got) != !signbit(x)) return INFINITY;
+    if (x == 0.0f && !signbit(got) != !signbit(x) && exact_zero_is_signed(row)) return INFINITY;
     return isnan(error) ? (double)INFINITY : error / allowed;
 }
 
@@ -84,20 +99,34 @@ typedef struct {
     Worst worst[TARGET_COUNT][ROWS];
 } Tests;
 
+/* Whether one of a few outputs may be worse than the worst so far. */
+enum { FEW = 64 };
+static bool may_be_worse(const float *x, const float *got, const double *y, const double *allowed, double worst)
+{
+    int worse = 0;
+    for (int i = 0; i < FEW; i++) worse |= !(fabs((double)got[i] - y[i]) <= worst * allowed[i]) | (x[i] == 0.0f);
+    return worse != 0;
+}
+
+static void try_outputs(const Row *row, const float *x, const float *got, const Expected *e, Worst *worst)
+{
+    for (int at = 0; at < CHUNK; at += FEW) {
+        if (!may_be_worse(x + at, got + at, e->y + at, e->allowed + at, worst->worst)) continue;
+        for (int i = at; i < at + FEW; i++) {
+            double error = part(row, x[i], got[i], e->y[i], e->allowed[i]);
+            if (error > worst->worst) *worst = (Worst){error, x[i], got[i]};
+        }
+    }
+}
+
 static void try_chunk(Tests *t)
 {
-    static double y[ROWS][CHUNK];
-    for (int r = 0; r < ROWS; r++)
-        for (int i = 0; i < CHUNK; i++) y[r][i] = exact[r]((double)t->input[i]);
+    static Expected e[ROWS];
+    for (int r = 0; r < ROWS; r++) expect(r, t->input, &e[r]);
     for (int f = 0; f < t->form_count; f++) {
         t->compiled.model->choose_form(t->weights, t->forms[f]);
         t->compiled.model->run(t->weights, t->memory, (const void *const[]){t->input}, (void *const *)t->outputs);
-        for (int r = 0; r < ROWS; r++)
-            for (int i = 0; i < CHUNK; i++) {
-                double error = part(&rows[r], t->input[i], t->outputs[r][i], y[r][i]);
-                Worst *worst = &t->worst[f][r];
-                if (error > worst->worst) *worst = (Worst){error, t->input[i], t->outputs[r][i]};
-            }
+        for (int r = 0; r < ROWS; r++) try_outputs(&rows[r], t->input, t->outputs[r], &e[r], &t->worst[f][r]);
     }
 }
 
@@ -154,6 +183,11 @@ static void try_special(Tests *t)
         for (uint32_t exponent = 0; exponent < 255; exponent++) /* powers of two, their neighbours, a few in between */
             for (int32_t k = -20; k <= 20; k++) try_float(t, float_of_bits((exponent << 23) + (uint32_t)k + (k % 3 == 0 ? (uint32_t)(k + 20) * 200003u : 0) + ((uint32_t)sign << 31)));
         for (int k = 0; k < 20 * 512; k++) try_float(t, (float)(sign ? -k : k) / 512);
+        for (int turns = 1; turns < 76000; turns++) { /* where sin and cos come near 0 */
+            const double quarter = 1.57079632679489661923;
+            float x = (float)(turns * quarter);
+            for (int k = -1; k <= 1; k++) try_float(t, (sign ? -1.0f : 1.0f) * (k ? nextafterf(x, k * INFINITY) : x));
+        }
     }
 }
 
