@@ -185,33 +185,22 @@ static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registe
     loop_close(l, loop);
 }
 
-static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
-                        const Reduced *steps, int count, const Ahead *ahead);
-
-/* The loop over steps [from, to) of the outermost index left. */
-static void reduction_loop(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
-                           const Reduced *steps, int count, const Ahead *ahead, int64_t from, int64_t to)
+/* A row's lines of the result, or those of a few rows, in each of the loop's first turns. */
+static void fetch_rows(Lowering *l, const Tile *tile, Value *step, int64_t extent, int turn)
 {
     Builder *build = l->build;
-    int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
-    Statement *loop = loop_open(l, steps->name, build_int(build, from), build_int(build, to), turn);
-    Address inner_rows = *rows, inner_columns = *columns;
-    address_add_term(&inner_rows, loop_variable(l, loop), steps->row_stride, scope_level(l));
-    address_add_term(&inner_columns, loop_variable(l, loop), steps->column_stride, scope_level(l));
-    Ahead inner_ahead = *ahead;
-    if (tile->rows_in_turn && from == 0) {
-        Value *turns = build_op(build, OP_FLOORDIV, loop_variable(l, loop), build_int(build, turn), NULL);
-        Value *row = build_add(build, tile->row, build_mul(build, turns, build_int(build, tile->rows_in_turn)));
-        row = scope_settle(l, (Lowered){row, scope_level(l)}, tile->tiling->row->name).value;
-        for (int r = 0; r < tile->rows_in_turn; r++) prefetch_row(l, tile, row, scope_level(l), r);
-    }
-    if (ahead->start && count == 1) prefetch_ahead(l, ahead, loop_variable(l, loop), turn);
-    else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, loop_variable(l, loop), steps + 1, count - 1);
-    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
-    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
-    loop_close(l, loop);
+    int64_t last = (int64_t)(tile->height + tile->rows_in_turn - 1) / tile->rows_in_turn * turn;
+    Statement *first = last < extent / turn * turn ? build_if(build, build_op(build, OP_LT, step, build_int(build, last), NULL)) : NULL;
+    scope_push(l, first ? &first->body : NULL);
+    Value *turns = build_op(build, OP_FLOORDIV, step, build_int(build, turn), NULL);
+    Value *row = build_add(build, tile->row, build_mul(build, turns, build_int(build, tile->rows_in_turn)));
+    row = scope_settle(l, (Lowered){row, scope_level(l)}, tile->tiling->row->name).value;
+    for (int r = 0; r < tile->rows_in_turn; r++) prefetch_row(l, tile, row, scope_level(l), r);
+    scope_pop(l);
+    if (first) build_append(build, first);
 }
 
+/* The steps of the outermost index left. */
 static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
                         const Reduced *steps, int count, const Ahead *ahead)
 {
@@ -219,10 +208,21 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
         multiply_add(l, tile, registers, rows, columns);
         return;
     }
+    Builder *build = l->build;
     int turn = count == 1 ? steps_a_turn(l, steps->extent) : 1;
-    int64_t whole = steps->extent / turn * turn, fetching = tile->rows_in_turn ? (int64_t)(tile->height + tile->rows_in_turn - 1) / tile->rows_in_turn * turn : 0;
-    if (fetching) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, 0, fetching);
-    if (fetching < whole) reduction_loop(l, tile, registers, rows, columns, steps, count, ahead, fetching, whole);
+    int64_t whole = steps->extent / turn * turn;
+    Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, whole), turn);
+    Value *step = loop_variable(l, loop);
+    Address inner_rows = *rows, inner_columns = *columns;
+    address_add_term(&inner_rows, step, steps->row_stride, scope_level(l));
+    address_add_term(&inner_columns, step, steps->column_stride, scope_level(l));
+    Ahead inner_ahead = *ahead;
+    if (tile->rows_in_turn) fetch_rows(l, tile, step, steps->extent, turn);
+    if (ahead->start && count == 1) prefetch_ahead(l, ahead, step, turn);
+    else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, step, steps + 1, count - 1);
+    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
+    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
+    loop_close(l, loop);
     if (whole == steps->extent) return;
     Address last_rows = *rows, last_columns = *columns;
     last_rows.constant += whole * steps->row_stride;
