@@ -242,7 +242,7 @@ static const double cos_coefficients[] = {0.0416666456, -0.00138873642, 2.443808
 /* pi/2 in parts of at most 8 bits and a rest: their products with the quarter turns in |x| < 1.2e5 are exact. Numbers there come
  * as near to a multiple of pi/2 as 4e-9. */
 static const double quarter_turn[] = {1.5703125, 0.000484466553, -6.40749931e-07, 9.89530236e-10, 2.55795385e-12, 5.39030295e-15};
-enum { EXACT_PARTS = 3 }; /* whose differences are exact too, or round in the last place of what is more than 1/4 */
+enum { EXACT_PARTS = 2 }; /* whose differences are exact too */
 
 /* x - n pi/2: what the differences behind those lose is carried along. */
 static Value *without_turns(Maths *m, Value *x, Value *n)

@@ -3,7 +3,8 @@
  *   lower.c        plan → program: kernels, element functions
  *   contraction.c  contraction kernels: tiles in registers; tile.c one tile, its epilogue; geometry.c, long_rows.c: how they are cut;
  *                  copies.c, edge.c: columns that lie badly, and those behind the last whole vector
- *   rows.c         row kernels: rows, tasks, scratch; equation.c loops of one equation; reduce.c its reduction
+ *   rows.c         row kernels: rows, tasks, scratch; rows_ahead.c their lines fetched ahead; equation.c loops of one equation; reduce.c
+ *                  its reduction
  *   windows.c      reductions over windows, several at a time
  *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows
  *   transpose.c    maps that turn their operands, block by block
@@ -167,6 +168,12 @@ Lowered lower_read(Lowering *l, const Expr *read);
 bool subscript_proved(const Expr *subscript, int64_t extent);
 /* Static stride of a read along `index`, in elements; false: not a plain one. */
 bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *stride);
+
+/* --- lines fetched before they are needed -------------------------------------------------------------------------- */
+/* prefetch.c: the line of an element; to be written, where the kernel writes the buffer. */
+void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
+/* rows_ahead.c: what the kernel's equations touch some rows further along row index `row` of `row_count`, which stand for `rows`. */
+void fetch_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level);
 
 /* --- kernels ------------------------------------------------------------------------------------------------------- */
 void lower_equation(Lowering *l, const Equation *equation, int row_count, Value *const *rows, int row_level); /* equation.c */

@@ -87,6 +87,9 @@ static int64_t choose_tasks(const Kernel *kernel, const Rows *rows)
 static void lower_body(Lowering *l, const Rows *rows)
 {
     const Kernel *kernel = l->kernel->kernel;
+    int innermost = rows->count - 1;
+    while (innermost > 0 && rows->indices[innermost]->extent == 1) innermost--;
+    if (innermost >= 0) fetch_rows_ahead(l, innermost, rows->count, rows->values, scope_level(l));
     for (int k = 0; k < kernel->equations.count; k++)
         lower_equation(l, kernel->equations.data[k], rows->count, rows->values, scope_level(l));
 }

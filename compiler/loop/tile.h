@@ -135,8 +135,6 @@ Value *sums_place(Lowering *l, const Tile *tile, int row, int vector);
 void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
 
 /* --- prefetch.c ---------------------------------------------------------------------------------------------------- */
-/* The line of an element; to be written, where the kernel writes the buffer. */
-void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
 /* The lines that the tile will write: now, or some rows in each turn of the reduction by prefetch_row. */
 void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count);
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset);

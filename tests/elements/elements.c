@@ -1,6 +1,7 @@
-/* elements STRIDE [FIRST]: element functions in every form that this machine runs, over every STRIDE-th of the 2^32 floats from FIRST on,
- * and always over zeros, infinities, NaN, the smallest and largest numbers and the neighbourhoods of powers of two, of simple
- * fractions and of multiples of pi/2. Errors in terms of functions.h. STRIDE 1 takes all floats. $GMLPC_BACKEND says who compiles. */
+/* elements STRIDE [FIRST [NAME…]]: element functions (all, or those of the names) in every form that this machine runs, over every
+ * STRIDE-th of the 2^32 floats from FIRST on, and always over zeros, infinities, NaN, the smallest and largest numbers and the
+ * neighbourhoods of powers of two, of simple fractions and of multiples of pi/2. Errors in terms of functions.h. STRIDE 1 takes all
+ * floats. $GMLPC_BACKEND says who compiles. */
 #include "elements/functions.h"
 
 #include "commands/compiled.h"
@@ -19,12 +20,13 @@ typedef struct {
     double absolute, ulps, most;
 } Row;
 
-static const Row rows[] = {
+static Row rows[] = {
 #define FUNCTION(name, equation, exact, absolute, ulps, most) {#name, equation, absolute, ulps, most},
     FUNCTIONS(FUNCTION)
 #undef FUNCTION
 };
 enum { ROWS = sizeof rows / sizeof *rows };
+static int row_count = ROWS;
 
 #define FUNCTION(name, equation, value, absolute, ulps, most) \
     static double exact_of_##name(double x)                   \
@@ -34,7 +36,7 @@ enum { ROWS = sizeof rows / sizeof *rows };
 FUNCTIONS(FUNCTION)
 #undef FUNCTION
 
-static double (*const exact[])(double) = {
+static double (*exact[])(double) = {
 #define FUNCTION(name, equation, value, absolute, ulps, most) exact_of_##name,
     FUNCTIONS(FUNCTION)
 #undef FUNCTION
@@ -122,11 +124,11 @@ static void try_outputs(const Row *row, const float *x, const float *got, const 
 static void try_chunk(Tests *t)
 {
     static Expected e[ROWS];
-    for (int r = 0; r < ROWS; r++) expect(r, t->input, &e[r]);
+    for (int r = 0; r < row_count; r++) expect(r, t->input, &e[r]);
     for (int f = 0; f < t->form_count; f++) {
         t->compiled.model->choose_form(t->weights, t->forms[f]);
         t->compiled.model->run(t->weights, t->memory, (const void *const[]){t->input}, (void *const *)t->outputs);
-        for (int r = 0; r < ROWS; r++) try_outputs(&rows[r], t->input, t->outputs[r], &e[r], &t->worst[f][r]);
+        for (int r = 0; r < row_count; r++) try_outputs(&rows[r], t->input, t->outputs[r], &e[r], &t->worst[f][r]);
     }
 }
 
@@ -134,7 +136,7 @@ static bool prepare(Arena *arena, Tests *t, Diagnostics *diags)
 {
     Text text = text_new(arena);
     text_printf(&text, "import \"vision.gm\"\nmodel elements() {\n  input x[%d]\n", CHUNK);
-    for (int r = 0; r < ROWS; r++) text_printf(&text, "  output y%d = %s\n", r, rows[r].equation);
+    for (int r = 0; r < row_count; r++) text_printf(&text, "  output y%d = %s\n", r, rows[r].equation);
     text_add(&text, "}\n");
     PipelineRequest request = {.model = {.path = "elements.gm", .text = text_string(&text)}};
     static Pipeline pipeline;
@@ -149,13 +151,26 @@ static bool prepare(Arena *arena, Tests *t, Diagnostics *diags)
     t->weights = arena_alloc(arena, model->weights_bytes);
     t->memory = aligned_alloc(64, (model->arena_bytes + 127) / 64 * 64);
     t->input = aligned_alloc(64, CHUNK * sizeof(float));
-    for (int r = 0; r < ROWS; r++) t->outputs[r] = aligned_alloc(64, CHUNK * sizeof(float));
+    for (int r = 0; r < row_count; r++) t->outputs[r] = aligned_alloc(64, CHUNK * sizeof(float));
     if (model->bind(t->weights, image, size) != GM_OK) return false;
     for (int f = 0; f < pipeline.targets.count; f++)
         if (model->choose_form(t->weights, pipeline.targets.forms[f]->name) == GM_OK) t->forms[t->form_count++] = pipeline.targets.forms[f]->name;
     free(payload);
     free(image);
     return t->form_count > 0;
+}
+
+/* Leaves the functions of these names. */
+static bool choose_rows(int count, char *const *names)
+{
+    row_count = 0;
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < count; k++) {
+            if (strcmp(rows[r].name, names[k]) != 0) continue;
+            rows[row_count] = rows[r];
+            exact[row_count++] = exact[r];
+        }
+    return row_count == count;
 }
 
 static float float_of_bits(uint32_t bits)
@@ -197,6 +212,10 @@ int main(int argc, char **argv)
     Arena *arena = arena_new();
     Diagnostics *diags = diagnostics_new(arena);
     Tests *t = arena_new_object(arena, Tests);
+    if (argc > 3 && !choose_rows(argc - 3, argv + 3)) {
+        fprintf(stderr, "elements: a name that no function has\n");
+        return 1;
+    }
     if (stride < 1 || !prepare(arena, t, diags)) {
         Text message = text_new(arena);
         diagnostics_print(diags, &message, false);
@@ -210,7 +229,7 @@ int main(int argc, char **argv)
     printf("%-12s", "error / bound");
     for (int f = 0; f < t->form_count; f++) printf("  %-28s", t->forms[f]);
     printf("\n");
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < row_count; r++) {
         printf("%-12s", rows[r].name);
         for (int f = 0; f < t->form_count; f++) {
             const Worst *worst = &t->worst[f][r];
@@ -219,6 +238,6 @@ int main(int argc, char **argv)
         }
         printf("\n");
     }
-    printf("%d functions, %d forms, %d failed\n", (int)ROWS, t->form_count, failed);
+    printf("%d functions, %d forms, %d failed\n", row_count, t->form_count, failed);
     return failed != 0;
 }

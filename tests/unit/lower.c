@@ -355,6 +355,45 @@ static void columns_are_fetched_once(void **state)
     }
 }
 
+/* Rows of a kernel of two equations: each line of a row is asked for once, `ahead` rows before; not where rows are short or near. */
+static void rows_are_fetched_ahead(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t rows, columns, ahead;
+    } cases[] = {{196, 256, 4}, {100, 768, 1}, {300, 64, 8}, {300, 48, 0}, {20, 256, 0}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        arena = arena_new();
+        M = cases[k].rows, N = cases[k].columns;
+        start();
+        Tensor *x = input(2, M, N, 0);
+        Index *i = ix("i", M), *c = ix("c", N), *j = ix("j", M), *d = ix("d", N);
+        Tensor *mean = equation("mean", 1, &i, red(REDUCE_MEAN, c, rd(x, NULL, ei(i), ei(c), NULL)));
+        Tensor *y = equation("y", 2, (Index *[]){j, d}, f2(FN_SUB, rd(x, NULL, ei(j), ei(d), NULL), rd(mean, NULL, ei(j), NULL, NULL)));
+        output(y);
+        TargetSet set;
+        assert_true(target_set_find("avx512", &set));
+        const Plan *plan = schedule(module, set.family, NULL, diagnostics_new(arena));
+        assert_int_equal(plan->kernels.count, 1);
+        LoopProgram *program = lower(plan, &set, diagnostics_new(arena));
+        const LoopForm *form = program->forms.data[0];
+        Memory memories[3];
+        int *fetched[2] = {arena_new_array(arena, int, M * N), arena_new_array(arena, int, M * N)};
+        for (int p = 0; p < plan->kernels.data[0]->parameters.count; p++) {
+            const Tensor *t = plan->kernels.data[0]->parameters.data[p].tensor;
+            memories[p] = (Memory){.data = arena_new_array(arena, double, tensor_layout(t)->bytes), .count = tensor_layout(t)->bytes / 4, .fetched = fetched[t == y]};
+        }
+        interpret_kernel(arena, form, form->kernels.data[0], memories);
+        for (int64_t line = 0; line < 2 * M * N / 16; line++) {
+            int times = 0;
+            int64_t row = line * 16 / N % M;
+            for (int64_t at = 0; at < 16; at++) times += fetched[line >= M * N / 16][line * 16 % (M * N) + at];
+            assert_int_equal(times, cases[k].ahead && row >= cases[k].ahead);
+        }
+        arena_free(arena);
+    }
+}
+
 /* --- windows ------------------------------------------------------------------------------------------------------- */
 /* y[i, c] = sum[a](w[a, c] x[i + a, c]): positions far apart, so that every form copies what a block of channels reads. */
 static void build_far_windows(void)
@@ -594,6 +633,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(results_are_prefetched_by_rows), cmocka_unit_test(columns_are_fetched_once),
+        cmocka_unit_test(rows_are_fetched_ahead),
         cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
         cmocka_unit_test(data_dependent_reads), cmocka_unit_test(random_equations),
     };
