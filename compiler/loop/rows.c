@@ -171,6 +171,23 @@ static void share_rows(Lowering *l, Rows *rows, int64_t tasks)
     loop_close(l, loop);
 }
 
+/* Whether the only equation's last free index, alone left to be a row, is better computed as vectors: sums of neighbours over what does
+ * not lie in a row (the mean over tokens). One choice for all targets where their bits are to be the same. */
+static bool is_vector_of_sums(Lowering *l, const Rows *rows)
+{
+    const Kernel *kernel = l->kernel->kernel;
+    const Equation *equation = kernel->equations.data[0];
+    const Expr *reduce = find_reduce(equation->value);
+    if (kernel->equations.count > 1 || rows->count != equation->free_count || !reduce || reduce->reduction == REDUCE_ARGMAX) return false;
+    if (reduce->args[0]->integer || (l->target->lanes == 1 && !l->plan->reproducible)) return false;
+    const Index *last = equation->free[rows->count - 1];
+    lowering_equation(l, equation);
+    if (last->extent < 16 || !result_is_dense(l, last) || !(node_info(l, reduce)->deps & index_bit(l, last))) return false;
+    for (int k = 0; k < reduce->index_count; k++)
+        if (reduce->indices[k]->extent > 1 && vector_cost(l, reduce->args[0], reduce->indices[k]) == 0) return false;
+    return vector_cost(l, reduce->args[0], last) == 0 && vector_cost(l, equation->value, last) == 0;
+}
+
 void lower_rows(Lowering *l)
 {
     const Kernel *kernel = l->kernel->kernel;
@@ -178,6 +195,7 @@ void lower_rows(Lowering *l)
     Rows rows = {.count = kernel->form == KERNEL_ROWS ? kernel->row_count : 0};
     if (kernel->equations.count == 1 && rows.count == 0 && first->free_count > 1) rows.count = first->free_count - 1;
     for (int k = 0; k < rows.count; k++) rows.indices[k] = first->free[k];
+    if (rows.count > 0 && is_vector_of_sums(l, &rows)) rows.count--;
     for (int k = 0; k < kernel->scratch.count; k++) declare_scratch(l, kernel->scratch.data[k], 1);
     int64_t tasks = choose_tasks(kernel, &rows);
     l->kernel->tasks = tasks;
