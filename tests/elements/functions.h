@@ -30,8 +30,8 @@ static inline double exact_sigmoid(double x)
     FUNCTION(tanh, "tanh(x)", tanh(x), 0, 2.5, INFINITY)                                                                                   \
     FUNCTION(sigmoid, "sigmoid(x)", exact_sigmoid(x), 0, 3, INFINITY)                                                                      \
     FUNCTION(erf, "erf(x)", erf(x), 0, 2, INFINITY)                                                                                        \
-    FUNCTION(sin, "sin(x)", sin(x), 0, 2.5, 1.2e5)                                                                                         \
-    FUNCTION(cos, "cos(x)", cos(x), 0, 2.5, 1.2e5)                                                                                         \
+    FUNCTION(sin, "sin(x)", sin(x), 0, 2, 1.2e5)                                                                                           \
+    FUNCTION(cos, "cos(x)", cos(x), 0, 2, 1.2e5)                                                                                           \
     FUNCTION(pow, "pow(x, 1.75)", pow(x, 1.75), 0, 3, INFINITY)                                                                              \
     FUNCTION(gelu, "gelu(x)", 0.5 * x * erfc(-x * ROOT_HALF), 3e-7, 1, INFINITY)                                                           \
     FUNCTION(gelu_tanh, "gelu_tanh(x)", x * exact_sigmoid(2 * ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x)), 3e-7, 1, INFINITY)           \
