@@ -230,6 +230,8 @@ static float multiply_add(bool fused, float a, float b, float c)
 static float slopes_in_float(const Fit *fit, bool fused, float x)
 {
     float above = x > 0 ? x : 0, below = x < 0 ? x : 0;
+    if (fit->one_sided > 0) return fit->above * (x - below);
+    if (fit->one_sided < 0) return fit->below * (x - above);
     if (fit->below == fit->above) return fit->above * x;
     if (fit->below == 0) return fit->above * above;
     return multiply_add(fused, fit->above, above, fit->below * below);
@@ -282,6 +284,8 @@ static double measure(const FitProblem *p, const Fit *fit)
 /* Infinity goes the way of large numbers; whether that is right. */
 static void check_infinities(const FitProblem *p, Fit *fit)
 {
+    if (p->fold != FOLD_ODD && p->below == 0 && p->above != 0 && isnan(chain_value(p->chain, -INFINITY))) fit->one_sided = 1;
+    if (p->fold != FOLD_ODD && p->above == 0 && p->below != 0 && isnan(chain_value(p->chain, INFINITY))) fit->one_sided = -1;
     for (int k = 0; k < 2; k++) {
         float x = k ? INFINITY : -INFINITY, got = table_value(fit, true, x), exact = (float)chain_value(p->chain, (double)x);
         fit->y_infinite[k] = exact;
@@ -310,7 +314,8 @@ static int lookup_cost(const Target *target, int entries)
     int registers = entries / target->lanes;
     if (registers <= 1) return 1;
     if (target->lanes == 4) return registers; /* a table of bytes in that many registers */
-    return target->registers >= 32 && registers == 2 ? 2 : 3 * registers - 2;
+    if (target->registers >= 32 && registers == 2) return 1; /* an instruction that takes both */
+    return 3 * registers - 2;
 }
 
 static int table_cost(const FitProblem *p, const Fit *fit, const Target *target)
@@ -327,8 +332,8 @@ static Fit *try_table(Arena *arena, const FitProblem *p, int entries, int degree
     if (p->fold == FOLD_ODD && p->times && p->limited) fit->limit = (float)fabs(p->rest_above);
     place_intervals(p, fit);
     fill_table(p, fit);
-    fit->worst = measure(p, fit);
     check_infinities(p, fit);
+    fit->worst = measure(p, fit);
     return fit;
 }
 

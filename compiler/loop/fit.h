@@ -30,6 +30,8 @@ typedef struct {
     int entries, degree;
     int first;              /* number of the first interval; 0 has its centre (folded) or its start at 0 */
     float coefficients[(MOST_DEGREE + 1) * MOST_ENTRIES]; /* [power][interval modulo entries], in x - its centre */
+    int one_sided;          /* 1, -1: y is a line for x > 0, < 0, 0 on the other side, but NaN at that side's infinity: the line is
+                             * slope * (x - min(x, 0)), slope * (x - max(x, 0)), which are NaN there; 0: no such line */
     bool exception[2];      /* at -infinity, infinity: the form above is wrong there, y is … */
     float y_infinite[2];    /* … this */
     double worst;           /* measured error, as a part of the bound */

@@ -139,6 +139,11 @@ static Value *looked_up_polynomial(Maths *m, const Fit *fit, Value *index, Value
 static Value *line_of(Maths *m, const Fit *fit, Value *x)
 {
     Value *zero = number(m, 0);
+    if (fit->one_sided) {
+        Value *other = maths_op(m, fit->one_sided > 0 ? OP_MIN : OP_MAX, x, zero), *side = maths_op(m, OP_SUB, x, other);
+        float slope = fit->one_sided > 0 ? fit->above : fit->below;
+        return slope == 1 ? side : maths_op(m, OP_MUL, side, number(m, (double)slope));
+    }
     if (fit->below == fit->above) return fit->above == 0 ? NULL : fit->above == 1 ? x : maths_op(m, OP_MUL, x, number(m, (double)fit->above));
     Value *above = maths_op(m, OP_MAX, zero, x), *below = maths_op(m, OP_MIN, zero, x);
     Value *rising = fit->above == 1 ? above : maths_op(m, OP_MUL, above, number(m, (double)fit->above));
