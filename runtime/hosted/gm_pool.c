@@ -4,6 +4,9 @@
  * others'. What is left of a range stands in one 64-bit word, (generation << 32 | remaining): a thread claims a task by lowering it, which fails
  * when the call it saw has ended, so that a thread that slept through a call can do no harm and nobody waits for it. The job's fields are read
  * after a claim alone: until the claimed task is done, the call can't end and they can't change.
+ *
+ * Who waits looks again and again for SPIN_NANOSECONDS before it blocks: waking a thread up can cost more than a kernel takes, and threads
+ * that seldom sleep stay on processors of their own. In between it gives way to whoever else wants the processor, the awaited thread perhaps.
  */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
@@ -13,13 +16,14 @@
 #include "gm_cpu.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { SPIN_NANOSECONDS = 50000, MOST_THREADS = 1024 };
+enum { SPIN_NANOSECONDS = 5000000, LOOKS_A_TURN = 64, MOST_THREADS = 1024 };
 
 typedef struct {
     _Alignas(64) _Atomic uint64_t left; /* generation << 32 | tasks that nobody has claimed */
@@ -90,11 +94,12 @@ static uint32_t next_call(gm_pool *pool, uint32_t seen)
 {
     int64_t start = now();
     do {
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < LOOKS_A_TURN; i++) {
             uint32_t generation = atomic_load(&pool->generation);
             if (generation != seen || atomic_load(&pool->stop)) return generation;
             relax();
         }
+        sched_yield();
     } while (now() - start < SPIN_NANOSECONDS);
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
@@ -120,10 +125,11 @@ static void wait_for_the_rest(gm_pool *pool)
 {
     int64_t start = now();
     do {
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < LOOKS_A_TURN; i++) {
             if (atomic_load(&pool->pending) == 0) return;
             relax();
         }
+        sched_yield();
     } while (now() - start < SPIN_NANOSECONDS);
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, 1);
