@@ -105,9 +105,9 @@ static void choose_tasks(Lowering *l, Tiling *t)
                    group_extent(c->batch, c->batch_count, NULL);
     t->batches = group_extent(c->batch, c->batch_count, NULL);
     t->batch_tasks = t->block_tasks = t->tile_tasks = 1;
-    int64_t most = work / (LEAST_TASK_WORK / 2), best = INT64_MAX;
+    int64_t most = work / LEAST_TASK_WORK, best = INT64_MAX;
     if (most > MOST_TASKS) most = MOST_TASKS;
-    if (l->kernel->kernel->serial || work < LEAST_TASK_WORK) return;
+    if (l->kernel->kernel->serial || work < LEAST_SHARED_WORK) return;
     if (shares_rows(l, t)) {
         t->tile_tasks = most;
         return;

@@ -63,7 +63,7 @@ Access *declare_scratch(Lowering *l, const Tensor *tensor, int64_t rows)
 /* --- rows ---------------------------------------------------------------------------------------------------------- */
 static int64_t equation_work(const Equation *equation)
 {
-    int64_t work = 4;
+    int64_t work = ELEMENT_WORK;
     for (int k = 0; k < equation->free_count; k++) work *= equation->free[k]->extent;
     const Expr *reduce = find_reduce(equation->value);
     for (int k = 0; reduce && k < reduce->index_count; k++) work *= reduce->indices[k]->extent;
@@ -126,8 +126,8 @@ static Value *share(Lowering *l, int64_t total, int64_t more)
 
 int64_t share_tasks(int64_t work, int64_t total)
 {
-    if (work < LEAST_TASK_WORK) return 1;
-    int64_t tasks = work / (LEAST_TASK_WORK / 4);
+    if (work < LEAST_SHARED_WORK) return 1;
+    int64_t tasks = work / LEAST_TASK_WORK;
     if (tasks > MOST_TASKS) tasks = MOST_TASKS;
     return tasks > total ? total : tasks;
 }

@@ -144,7 +144,7 @@ bool lower_turned(Lowering *l)
     int64_t blocks = (turn.other->extent + lanes - 1) / lanes, outer = 1, work = turn.vector->extent * turn.other->extent;
     for (int k = 0; k < turn.outer_count; k++) outer *= turn.outer[k]->extent;
     int64_t total = outer * blocks;
-    l->kernel->tasks = share_tasks(kernel->serial ? 0 : work * outer * 4, total);
+    l->kernel->tasks = share_tasks(kernel->serial ? 0 : work * outer * ELEMENT_WORK, total);
     int outer_pin = l->pin;
     l->pin = scope_level(l);
     Statement *loop = open_share(l, "block", total);
