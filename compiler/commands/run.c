@@ -9,6 +9,7 @@
 #include "commands/runner.h"
 #include "commands/text_input.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -219,7 +220,7 @@ static void run(RunState *state, const char *path)
     Runner runner;
     bool good = runner_open(state->arena, &state->pipeline, state->backend, &o->runner, &runner, state->diags);
     if (good && language) {
-        language_run(state->arena, &runner, &o->language, (int)o->top, path, state->diags);
+        language_run(state->arena, &runner, &o->language, o->top > 0 ? (int)o->top : 0, path, state->diags);
     } else if (good) {
         allocate_outputs(state);
         good = run_samples(state, &runner);
@@ -236,7 +237,7 @@ static int check_call(const RunOptions *o, const Words *files)
     if (o->runner.gmw && o->runner.reference) return wrong_call("run", "the reference evaluator reads a checkpoint (--weights), not packed weights");
     if (o->runner.gmw && o->runner.weights.bind) return wrong_call("run", "--bind belongs to --weights: a .gmw file is bound already");
     if (o->runner.threads < 0 || o->runner.threads > 256) return wrong_call("run", "--threads is 1 to 256, or 0 for as many as there are processors, not %ld", o->runner.threads);
-    if (o->top < 0) return wrong_call("run", "--top is at least 1");
+    if (o->top < 1 && o->top != LONG_MIN) return wrong_call("run", "--top is at least 1, not %ld", o->top);
     if (o->model.batch > 1 && language_wanted(&o->language)) return wrong_call("run", "--perplexity and --prompt take one window at a time, no --batch");
     return language_call(&o->language, o->inputs.count + o->texts.count > 0, o->output != NULL);
 }
@@ -244,7 +245,7 @@ static int check_call(const RunOptions *o, const Words *files)
 int command_run(int argc, char **argv)
 {
     Arena *arena = arena_new();
-    RunOptions o = {.model = {.batch = 1}, .runner = {.threads = 1}, .random_seed = -1, .language = LANGUAGE_DEFAULTS};
+    RunOptions o = {.model = {.batch = 1}, .runner = {.threads = 1}, .top = LONG_MIN, .random_seed = -1, .language = LANGUAGE_DEFAULTS};
     Words files = {0};
     const Option rows[] = {
         MODEL_OPTIONS(o.model),

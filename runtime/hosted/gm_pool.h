@@ -4,8 +4,9 @@
  *     small_run_on(&weights, arena, gm_pool_executor(pool), pixels, logits);
  *     gm_pool_free(pool);
  *
- * Tasks write disjoint memory, so results are bit for bit those of one thread. A thread that waits looks for work for
- * 5 milliseconds, giving way to others that want its processor, and then blocks. A call from inside a task, or from a second thread while the pool is busy, runs its tasks on the calling thread. */
+ * Tasks write disjoint memory, so results are bit for bit those of one thread. A thread that waits looks for work for 5 milliseconds, giving
+ * way to others that want its processor, and then blocks. A call from inside a task, or from a second thread while the pool is busy, runs its
+ * tasks on the calling thread. */
 #ifndef GM_POOL_H
 #define GM_POOL_H
 

@@ -394,6 +394,34 @@ static void rows_are_fetched_ahead(void **state)
     }
 }
 
+/* Threads need some microseconds to meet: products and norms that take not many more are one task, longer ones are shared out. */
+static void small_kernels_are_not_shared_out(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t rows, columns, steps; /* steps 0: a map */
+        bool shared;
+    } cases[] = {{64, 96, 96, false}, {196, 256, 64, true}, {100, 100, 99, false}, {100, 100, 101, true}, {64, 96, 0, false}, {512, 512, 0, true}};
+    for (size_t each = 0; each < sizeof cases / sizeof *cases; each++) {
+        arena = arena_new();
+        start();
+        int64_t m = cases[each].rows, n = cases[each].columns, steps = cases[each].steps;
+        Index *i = ix("i", m), *c = ix("c", n), *k = ix("k", steps ? steps : 1);
+        Tensor *x = input(2, m, steps ? steps : n, 0), *w = weight(2, k->extent, n, 0);
+        Expr *sum = red(REDUCE_SUM, k, mul(rd(x, NULL, ei(i), ei(k), NULL), rd(w, NULL, ei(k), ei(c), NULL)));
+        output(equation("y", 2, (Index *[]){i, c}, steps ? sum : add(rd(x, NULL, ei(i), ei(c), NULL), real(1))));
+        TargetSet set;
+        assert_true(target_set_find("all", &set));
+        LoopProgram *program = lower(schedule(module, set.family, NULL, diagnostics_new(arena)), &set, diagnostics_new(arena));
+        for (int f = 0; f < program->forms.count; f++) {
+            int64_t tasks = program->forms.data[f]->kernels.data[0]->tasks;
+            if (cases[each].shared) assert_in_range(tasks, 4, 16);
+            else assert_int_equal(tasks, 1);
+        }
+        arena_free(arena);
+    }
+}
+
 /* --- windows ------------------------------------------------------------------------------------------------------- */
 /* y[i, c] = sum[a](w[a, c] x[i + a, c]): positions far apart, so that every form copies what a block of channels reads. */
 static void build_far_windows(void)
@@ -634,7 +662,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contractions_of_every_size), cmocka_unit_test(results_are_prefetched_by_rows), cmocka_unit_test(columns_are_fetched_once),
         cmocka_unit_test(rows_are_fetched_ahead),
-        cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
+        cmocka_unit_test(small_kernels_are_not_shared_out), cmocka_unit_test(windows_far_apart), cmocka_unit_test(attention), cmocka_unit_test(rows_of_every_size),
         cmocka_unit_test(data_dependent_reads), cmocka_unit_test(random_equations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
