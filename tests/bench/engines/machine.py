@@ -43,7 +43,8 @@ class Probe:
         self.library.probe_fma.argtypes = [ctypes.c_int, ctypes.c_double]
         self.library.probe_nop.argtypes = [ctypes.c_double]
         self.lanes, self.cores = lanes, cores
-        self.pool = concurrent.futures.ThreadPoolExecutor(len(cores)) if len(cores) > 1 else None
+        self.sleeps = len(cores) > 1
+        self.pool = concurrent.futures.ThreadPoolExecutor(len(cores)) if self.sleeps else None
 
     def rates(self, core=None):
         if core is not None:

@@ -2,7 +2,8 @@
 
 argv[1]: {"engine", "path", "threads", "reference", "outputs", "probe", "lanes", "cores"}.  Prints a line of JSON when the first answer is there, and for every line
 "turn SECONDS LEAST" of standard input the repetitions of one turn: [milliseconds, involuntary context switches, nop rate, multiply-add rate], the rates being
-the lower of those just before and just after the repetition, over all cores in use."""
+the lower of those just before and just after the repetition, over all cores in use. With several threads the probe lets the processors sleep, and a virtual
+one may be slow to come back: a run that isn't timed goes before each repetition, as no engine sleeps before those of one thread."""
 import ctypes
 import gc
 import json
@@ -26,6 +27,8 @@ def turn(run, probe, seconds, least):
     rows, end = [], time.monotonic() + seconds
     before = probe()
     while len(rows) < least or time.monotonic() < end:
+        if probe.sleeps:
+            run()
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
         begin = time.perf_counter()
         run()
