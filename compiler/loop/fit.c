@@ -281,7 +281,7 @@ static double measure(const FitProblem *p, const Fit *fit)
     return worst;
 }
 
-/* Infinity goes the way of large numbers; whether that is right. */
+/* Infinity goes the way of large numbers: whether that is right, or the line can make it NaN. */
 static void check_infinities(const FitProblem *p, Fit *fit)
 {
     if (p->fold != FOLD_ODD && p->below == 0 && p->above != 0 && isnan(chain_value(p->chain, -INFINITY))) fit->one_sided = 1;
