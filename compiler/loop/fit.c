@@ -21,6 +21,7 @@ struct FitProblem {
     ErrorBound bound;
     Fold fold;
     bool times, negative, limited;
+    int one_sided;                   /* as in Fit */
     double below, above;             /* slopes */
     double rest_below, rest_above;   /* what is left of y - slopes far out */
     double centre, low, high;        /* where the table must reach */
@@ -281,11 +282,9 @@ static double measure(const FitProblem *p, const Fit *fit)
     return worst;
 }
 
-/* Infinity goes the way of large numbers: whether that is right, or the line can make it NaN. */
+/* Infinity goes the way of large numbers; whether that is right. */
 static void check_infinities(const FitProblem *p, Fit *fit)
 {
-    if (p->fold != FOLD_ODD && p->below == 0 && p->above != 0 && isnan(chain_value(p->chain, -INFINITY))) fit->one_sided = 1;
-    if (p->fold != FOLD_ODD && p->above == 0 && p->below != 0 && isnan(chain_value(p->chain, INFINITY))) fit->one_sided = -1;
     for (int k = 0; k < 2; k++) {
         float x = k ? INFINITY : -INFINITY, got = table_value(fit, true, x), exact = (float)chain_value(p->chain, (double)x);
         fit->y_infinite[k] = exact;
@@ -301,6 +300,8 @@ FitProblem *fit_problem(Arena *arena, const Chain *chain, ErrorBound bound)
     p->bound = bound;
     if (!asymptote(p, 1, &p->above, &p->rest_above) || !asymptote(p, -1, &p->below, &p->rest_below)) return NULL;
     if (!find_symmetry(p)) return NULL;
+    if (p->above != 0 && p->below == 0 && isnan(chain_value(chain, -INFINITY))) p->one_sided = 1;
+    if (p->below != 0 && p->above == 0 && isnan(chain_value(chain, INFINITY))) p->one_sided = -1;
     p->high = reach(p, 1, p->rest_above);
     p->low = p->fold == FOLD_NONE ? -reach(p, -1, p->rest_below) : 0;
     if (p->high - p->low < 1.0 / 16 || p->high > 60 || p->low < -60) return NULL;
@@ -328,12 +329,12 @@ static Fit *try_table(Arena *arena, const FitProblem *p, int entries, int degree
 {
     Fit *fit = arena_new_object(arena, Fit);
     *fit = (Fit){.fold = p->fold, .times = p->times, .below = (float)p->below, .above = (float)p->above, .centre = (float)p->centre,
-                 .negative = p->negative, .entries = entries, .degree = degree};
+                 .negative = p->negative, .one_sided = p->one_sided, .entries = entries, .degree = degree};
     if (p->fold == FOLD_ODD && p->times && p->limited) fit->limit = (float)fabs(p->rest_above);
     place_intervals(p, fit);
     fill_table(p, fit);
-    check_infinities(p, fit);
     fit->worst = measure(p, fit);
+    check_infinities(p, fit);
     return fit;
 }
 

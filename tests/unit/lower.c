@@ -394,7 +394,7 @@ static void rows_are_fetched_ahead(void **state)
     }
 }
 
-/* Threads need some microseconds to meet: products and norms that take not many more are one task, longer ones are shared out. */
+/* Threads need some microseconds to meet: products and maps that take not many more are one task, longer ones are shared out. */
 static void small_kernels_are_not_shared_out(void **state)
 {
     (void)state;
