@@ -29,14 +29,17 @@ Cut cut_evenly(int64_t rows, int most)
     return cut;
 }
 
-/* A row whose scalar is a multiply-add's operand in memory saves an instruction and costs width - 1 loads: as many as the loads allow. */
+/* A row whose scalar is a multiply-add's operand in memory saves an instruction and costs width - 1 loads. On a quiet core with two loads a
+ * cycle tiles of 14x32 reach 97 % of the peak with 16 to 20 loads in the 14 cycles of a step, 92 with 23 and 88 with 28: loads wait for
+ * each other and for lines that arrive long before all cycles have two. */
 int spread_rows(const Target *target, int height, int width)
 {
     if (!target->spreads) return 0;
     if (width == 1) return height;
-    int64_t free = (int64_t)LOADS_A_CYCLE * height * width / FMAS_A_CYCLE - width - height;
-    int64_t rows = free / (width - 1);
-    return rows < 0 ? 0 : rows > height ? height : (int)rows;
+    const double share_of_loads = 0.7;
+    int free = (int)(share_of_loads * LOADS_A_CYCLE * height * width / FMAS_A_CYCLE) - width - height;
+    int rows = free / (width - 1);
+    return rows < 0 ? 0 : rows > height ? height : rows;
 }
 
 static double greater(double a, double b)
