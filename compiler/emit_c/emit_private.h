@@ -54,6 +54,7 @@ typedef struct {
     int buffer_count;
     const char *const *functions[2]; /* C name by Function: of the form's own operands, of FLOAT operands in a vector form */
     bool (*used)[MOST_FUNCTIONS];    /* which of those were called: two rows */
+    int accumulators;       /* declared so far in the blocks around */
     bool task_used, status_used;
 } KernelPrinter;
 
@@ -81,6 +82,9 @@ const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM
 /* value.c */
 const char *value_text(KernelPrinter *printer, const Value *value);
 const char *addend_text(KernelPrinter *printer, const Value *value); /* fit to stand after a + */
+/* Whether a form's accumulators are registers that are named; what adds a product to one. */
+bool accumulates(const KernelPrinter *printer);
+const char *accumulate_text(KernelPrinter *printer, const Variable *sum, const Value *value);
 const char *value_c_type(const KernelPrinter *printer, ValueType type);
 const char *variable_name(KernelPrinter *printer, const Variable *variable);
 const char *buffer_name(KernelPrinter *printer, const Buffer *buffer);

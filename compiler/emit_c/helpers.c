@@ -72,6 +72,22 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
     if (any) writer_blank(writer);
 }
 
+/* gcc 12 moves accumulators from one register to another, and into memory, unless it is told where each of them stays. While it is
+ * optimised code: else nothing stays in a register. Sanitizers call functions, which keep no vector registers. */
+#define GM_ACCUMULATOR_HOOKS(lanes, register_name)                                                                                        \
+    "/* GM_V" lanes "_ACCUMULATOR declares the sum of a product; the others add a * b, and p[at] in every lane times b. */\n"              \
+    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && "                         \
+    "!defined(__SANITIZE_THREAD__)\n"                                                                                                     \
+    "#define GM_V" lanes "_ACCUMULATOR(sum, number) register gm_v" lanes " sum __asm__(\"" register_name "\" #number)\n"                  \
+    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) __asm__(\"vfmadd231ps\\t{%2, %1, %0|%0, %1, %2}\" : \"+v\"(sum) : \"v\"(b), \"v\"(a))\n"   \
+    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) "                                                                             \
+    "__asm__(\"vfmadd231ps\\t{%2%{1to16%}, %1, %0|%0, %1, %2%{1to16%}}\" : \"+v\"(sum) : \"v\"(b), \"m\"((p)[at]))\n"                         \
+    "#else\n"                                                                                                                             \
+    "#define GM_V" lanes "_ACCUMULATOR(sum, number) gm_v" lanes " sum\n"                                                                  \
+    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) ((sum) = gm_v" lanes "_fma(a, b, sum))\n"                                                \
+    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) ((sum) = gm_v" lanes "_fma_spread(p, at, b, sum))\n"                          \
+    "#endif\n"
+
 /* H: static inline with the attribute of the section. */
 static const char hooks_16[] =
     "#ifndef GM_AVX512\n"
@@ -112,6 +128,7 @@ static const char hooks_16[] =
     "#endif\n"
     "    return c;\n"
     "}\n"
+    GM_ACCUMULATOR_HOOKS("16", "zmm")
     "GM_HOOK gm_v16 gm_v16_min(gm_v16 a, gm_v16 b) { return _mm512_maskz_min_ps(0xffff, a, b); }\n"
     "GM_HOOK gm_v16 gm_v16_max(gm_v16 a, gm_v16 b) { return _mm512_maskz_max_ps(0xffff, a, b); }\n"
     "GM_HOOK gm_v16 gm_v16_abs(gm_v16 a) { return (gm_v16)((gm_i16)a & 0x7fffffff); }\n"

@@ -198,10 +198,29 @@ static void print_if(KernelPrinter *printer, Reads *reads, const Statement *stat
     writer_close(writer, "");
 }
 
+/* Accumulators take registers from the last one down; those of a block are free again after it. */
+static void print_accumulator(KernelPrinter *printer, const Statement *statement, Writer *writer)
+{
+    if (statement->kind == LOOP_SET) {
+        writer_line(writer, "%s;", accumulate_text(printer, statement->variable, statement->value));
+        return;
+    }
+    enum { LEFT = 3 }; /* registers, for everything else */
+    const Target *target = printer->form->target;
+    int number = target->registers - ++printer->accumulators;
+    const char *name = variable_name(printer, statement->variable), *start = value_text(printer, statement->value);
+    if (number < LEFT) writer_line(writer, "gm_v%d %s = %s;", target->lanes, name, start);
+    else writer_line(writer, "GM_V%d_ACCUMULATOR(%s, %d) = %s;", target->lanes, name, number, start);
+}
+
 static void print_statement(KernelPrinter *printer, Reads *reads, const Statement *statement, Writer *writer)
 {
     const Variable *variable = statement->variable;
     if (is_assignment(statement) && *variable_reads(reads, variable) == 0) return;
+    if (is_assignment(statement) && variable->accumulator && accumulates(printer)) {
+        print_accumulator(printer, statement, writer);
+        return;
+    }
     switch (statement->kind) {
     case LOOP_FOR: print_for(printer, reads, statement, writer); break;
     case LOOP_LET:
@@ -226,7 +245,9 @@ static void print_statement(KernelPrinter *printer, Reads *reads, const Statemen
 
 static void print_block(KernelPrinter *printer, Reads *reads, const Block *block, Writer *writer)
 {
+    int outside = printer->accumulators;
     for (int i = 0; i < block->count; i++) print_statement(printer, reads, block->data[i], writer);
+    printer->accumulators = outside;
 }
 
 /* --- functions ---------------------------------------------------------------------------------------------------- */

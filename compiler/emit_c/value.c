@@ -168,22 +168,43 @@ static Printed product(KernelPrinter *printer, const Value *value)
     return infix(printer, "*", LEVEL_MUL, a, b, LEVEL_MUL, LEVEL_UNARY);
 }
 
-/* The constant that a subscript ends with goes apart: the address of all elements a constant from each other is then one register. */
-static Printed fused_spread(KernelPrinter *printer, const Value *element, const Value *b, const Value *c)
+/* A multiply-add that takes one element of memory for all lanes. The constant that its subscript ends with goes apart: the address of all
+ * elements a constant from each other is then one register. */
+static bool spreads(const KernelPrinter *printer, const Value *a)
+{
+    return printer->form->target->spreads && a->op == OP_SPLAT && a->operands[0]->op == OP_LOAD && a->operands[0]->buffer->type == TYPE_F32;
+}
+
+static const char *spread_text(KernelPrinter *printer, const Value *element)
 {
     const Value *subscript = element->operands[0], *last = subscript->op == OP_ADD ? subscript->operands[1] : NULL;
     int64_t constant = last && last->op == OP_INT && last->whole == (int32_t)(4 * last->whole) / 4 ? last->whole : 0;
     if (constant) subscript = subscript->operands[0];
-    return atom(arena_printf(printer->emitter->arena, "gm_v%d_fma_spread(%s + %s, %" PRId64 ", %s, %s)", lanes(printer),
-                             buffer_name(printer, element->buffer), addend_text(printer, subscript), constant, value_text(printer, b),
-                             value_text(printer, c)));
+    return arena_printf(printer->emitter->arena, "%s + %s, %" PRId64, buffer_name(printer, element->buffer), addend_text(printer, subscript),
+                        constant);
+}
+
+bool accumulates(const KernelPrinter *printer)
+{
+    return printer->lanes == 16;
+}
+
+const char *accumulate_text(KernelPrinter *printer, const Variable *sum, const Value *value)
+{
+    const Value *a = value->operands[0], *c = value->operands[2];
+    if (value->op != OP_FMA || c->op != OP_VARIABLE || c->variable != sum) bug("%s is set to something else than a sum", sum->name);
+    const char *name = variable_name(printer, sum), *b = value_text(printer, value->operands[1]);
+    if (spreads(printer, a))
+        return arena_printf(printer->emitter->arena, "GM_V%d_ACCUMULATE_SPREAD(%s, %s, %s)", lanes(printer), name, spread_text(printer, a->operands[0]), b);
+    return arena_printf(printer->emitter->arena, "GM_V%d_ACCUMULATE(%s, %s, %s)", lanes(printer), name, value_text(printer, a), b);
 }
 
 static Printed fused(KernelPrinter *printer, const Value *value)
 {
     const Value *a = value->operands[0], *b = value->operands[1], *c = value->operands[2];
-    bool spread = printer->form->target->spreads && a->op == OP_SPLAT && a->operands[0]->op == OP_LOAD && a->operands[0]->buffer->type == TYPE_F32;
-    if (is_vector(printer, value->type) && spread) return fused_spread(printer, a->operands[0], b, c);
+    if (is_vector(printer, value->type) && spreads(printer, a))
+        return atom(arena_printf(printer->emitter->arena, "gm_v%d_fma_spread(%s, %s, %s)", lanes(printer), spread_text(printer, a->operands[0]),
+                                 value_text(printer, b), value_text(printer, c)));
     if (is_vector(printer, value->type)) return hook(printer, 'v', "fma", a, b, c);
     if (printer->form->target->lanes > 1)
         return call(printer, arena_printf(printer->emitter->arena, "gm_v%d_fma1", printer->form->target->lanes), a, b, c);

@@ -329,6 +329,13 @@ Variable *build_declare(Builder *builder, const char *name, Value *value)
     return statement->variable;
 }
 
+Variable *build_accumulator(Builder *builder, const char *name, Value *value)
+{
+    Variable *variable = build_declare(builder, name, value);
+    variable->accumulator = true;
+    return variable;
+}
+
 void build_set(Builder *builder, Variable *variable, Value *value)
 {
     Statement *statement = build_statement(builder, LOOP_SET);

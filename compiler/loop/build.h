@@ -54,6 +54,7 @@ bool value_equal(const Value *a, const Value *b);      /* the same tree */
 Variable *build_name(Builder *builder, ValueType type, const char *name);
 Value *build_let(Builder *builder, const char *name, Value *value); /* the variable */
 Variable *build_declare(Builder *builder, const char *name, Value *value);
+Variable *build_accumulator(Builder *builder, const char *name, Value *value); /* Variable says what that is */
 void build_set(Builder *builder, Variable *variable, Value *value);
 void build_store(Builder *builder, Buffer *buffer, Value *subscript, Value *value, Value *part);
 Buffer *build_array(Builder *builder, const char *name, ElementType type, int64_t count); /* on the stack, declared here */

@@ -32,6 +32,8 @@ typedef struct Variable {
     int id;            /* unique in the kernel */
     const char *name;  /* a C identifier, unique in the kernel */
     ValueType type;
+    bool accumulator;  /* a vector that products are added to: a register of its own. While it is read or changed later on, nothing calls
+                        * a function, and no loop stores */
 } Variable;
 
 typedef struct Buffer {

@@ -323,6 +323,7 @@ void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy)
     lowering_vector(l, t->column);
     if (full > 0) {
         Statement *vectors = loop_open(l, "c", build_int(build, 0), build_int(build, (int64_t)full * lanes), lanes);
+        vectors->unrolled = true;
         Value *c = loop_variable(l, vectors);
         Value *column = scope_settle(l, (Lowered){build_add(build, tile->column, c), scope_level(l)}, t->column->name).value;
         epilogue_vector(l, tile, copy, row_start, column, c, NULL);
@@ -360,7 +361,7 @@ void lower_tile(Lowering *l, Tile *tile)
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) {
             Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : zero;
-            registers.accumulators[r][v] = build_declare(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
+            registers.accumulators[r][v] = build_accumulator(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
         }
     Ahead ahead = look_ahead(l, tile, steps, step_count);
     Address columns = {0};
