@@ -228,6 +228,12 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
     Range range = nest->tiles ? *nest->tiles : task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
     tile->height = cut->height;
     tile->first_tile = range.from;
+    if (tile->fills_copy) {
+        Value *second = build_int(l->build, 1);
+        tile_loop(l, nest, tile, (Range){range.from, second}, 0, 0);
+        tile->fills_copy = false;
+        range.from = second;
+    }
     tile_loop(l, nest, tile, (Range){range.from, smaller(l, range.to, edge)}, 0, 0);
     tile->height = cut->height - 1;
     Range shorter = {larger(l, range.from, edge), range.to};

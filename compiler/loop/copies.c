@@ -85,6 +85,14 @@ Value *sums_place(Lowering *l, const Tile *tile, int row, int vector)
     return build_add(build, start, build_int(build, ((int64_t)row * tile->width + vector) * l->target->lanes));
 }
 
+bool copies_in_passing(Lowering *l, const Tiling *t)
+{
+    Reduced steps[MAX_RANK];
+    const Contraction *c = t->contraction;
+    bool one_row = c->m_count == 1 && t->tile_tasks == 1 && !t->group;
+    return one_row && reduction_steps(l, c, steps) == 1 && steps->column_stride != (int64_t)t->width * l->target->lanes;
+}
+
 void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps)
 {
     Builder *build = l->build;
@@ -97,6 +105,8 @@ void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps)
     tile->first_step = first_step;
     tile->step_level = scope_level(l);
     tile->steps = steps;
+    tile->fills_copy = copies_in_passing(l, tile->tiling);
+    if (tile->fills_copy) return;
     Statement *loop = loop_open(l, step->name, build_int(build, 0), build_int(build, steps), 1);
     Address from = tile->columns, to = {0};
     address_add_term(&from, first_step, step->column_stride, scope_level(l));

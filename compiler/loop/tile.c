@@ -10,6 +10,11 @@ typedef struct {
     Value *sums[MOST_HEIGHT][MOST_WIDTH];
 } Registers;
 
+/* Where a step of the reduction finds what it multiplies; `copy`: where a tile that fills the copy of the columns stores them. */
+typedef struct {
+    Address rows, columns, copy;
+} Operands;
+
 /* --- operands ------------------------------------------------------------------------------------------------------ */
 /* The flat subscript of a read, without the indices of the reduction. */
 static Address operand_address(Lowering *l, const Contraction *c, const Expr *read)
@@ -132,25 +137,28 @@ void tile_columns(Lowering *l, Tile *tile)
 
 /* --- multiply and add ---------------------------------------------------------------------------------------------- */
 /* One step of the reduction: every row's scalar times every vector of columns. */
-static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns)
+static void multiply_add(Lowering *l, const Tile *tile, Registers *registers, const Operands *operands)
 {
     Builder *build = l->build;
     const Tiling *t = tile->tiling;
     const Contraction *c = t->contraction;
     Buffer *row_buffer = find_access(l, c->rows->tensor)->buffer;
-    Buffer *column_buffer = tile->copy ? tile->copy : find_access(l, c->columns->tensor)->buffer;
+    bool from_copy = tile->copy && !tile->fills_copy;
+    Buffer *column_buffer = from_copy ? tile->copy : find_access(l, c->columns->tensor)->buffer;
     int64_t stride = row_stride(l, t);
     Value *vectors[MOST_WIDTH];
     for (int v = 0; v < tile->width; v++) {
-        Address address = *columns;
+        Address address = operands->columns, copy = operands->copy;
         address.constant += vector_offset(l, tile, v);
-        Value *part = tile->part && v == tile->width - 1 && !c->panels && !tile->copy ? build_int(build, tile->part) : NULL;
+        Value *part = tile->part && v == tile->width - 1 && !c->panels && !from_copy ? build_int(build, tile->part) : NULL;
         vectors[v] = build_let(build, arena_printf(l->arena, "b_%d", v),
                                build_load_vector(build, column_buffer, address_value(l, &address), part));
+        copy.constant += (int64_t)v * l->target->lanes;
+        if (tile->fills_copy) build_store(build, tile->copy, address_value(l, &copy), vectors[v], NULL);
     }
     int spread = spread_rows(l->target, tile->height, tile->width);
     for (int r = 0; r < tile->height; r++) {
-        Address address = *rows;
+        Address address = operands->rows;
         address.constant += r * stride;
         Value *scalar = build_splat(build, build_load(build, row_buffer, address_value(l, &address)));
         bool operand = r * spread / tile->height != (r + 1) * spread / tile->height; /* evenly among the others */
@@ -170,18 +178,28 @@ int steps_a_turn(const Lowering *l, int64_t extent)
     return l->target->lanes > 1 && extent >= WORTH_TURNS ? STEPS_A_TURN : 1;
 }
 
-/* The steps [0, count) from `rows` and `columns` on, to be written one after the other. */
-static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
-                               const Reduced *step, int64_t count)
+/* The operands some steps on: a constant, or a variable that this scope knows. */
+static Operands operands_after(const Lowering *l, const Tile *tile, const Operands *operands, const Reduced *step, Value *variable, int64_t constant)
+{
+    Operands after = *operands;
+    Address *addresses[] = {&after.rows, &after.columns, &after.copy};
+    int64_t strides[] = {step->row_stride, step->column_stride, (int64_t)tile->width * l->target->lanes};
+    for (int k = 0; k < (tile->fills_copy ? 3 : 2); k++) {
+        addresses[k]->constant += constant * strides[k];
+        if (variable) address_add_term(addresses[k], variable, strides[k], scope_level(l));
+    }
+    return after;
+}
+
+/* `count` steps of the reduction, to be written one after the other. */
+static void multiply_add_steps(Lowering *l, const Tile *tile, Registers *registers, const Operands *operands, const Reduced *step, int64_t count)
 {
     if (count == 0) return;
     Builder *build = l->build;
-    Address row = *rows, column = *columns;
     Statement *loop = loop_open(l, "turn", build_int(build, 0), build_int(build, count), 1);
     loop->unrolled = true;
-    address_add_term(&row, loop_variable(l, loop), step->row_stride, scope_level(l));
-    address_add_term(&column, loop_variable(l, loop), step->column_stride, scope_level(l));
-    multiply_add(l, tile, registers, &row, &column);
+    Operands turn = operands_after(l, tile, operands, step, loop_variable(l, loop), 0);
+    multiply_add(l, tile, registers, &turn);
     loop_close(l, loop);
 }
 
@@ -201,11 +219,11 @@ static void fetch_rows(Lowering *l, const Tile *tile, Value *step, int64_t exten
 }
 
 /* The steps of the outermost index left. */
-static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Address *rows, const Address *columns,
-                        const Reduced *steps, int count, const Ahead *ahead)
+static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, const Operands *operands, const Reduced *steps, int count,
+                        const Ahead *ahead)
 {
     if (count == 0) {
-        multiply_add(l, tile, registers, rows, columns);
+        multiply_add(l, tile, registers, operands);
         return;
     }
     Builder *build = l->build;
@@ -213,21 +231,16 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     int64_t whole = steps->extent / turn * turn;
     Statement *loop = loop_open(l, steps->name, build_int(build, 0), build_int(build, whole), turn);
     Value *step = loop_variable(l, loop);
-    Address inner_rows = *rows, inner_columns = *columns;
-    address_add_term(&inner_rows, step, steps->row_stride, scope_level(l));
-    address_add_term(&inner_columns, step, steps->column_stride, scope_level(l));
+    Operands inner = operands_after(l, tile, operands, steps, step, 0);
     Ahead inner_ahead = *ahead;
     if (tile->rows_in_turn) fetch_rows(l, tile, step, steps->extent, turn);
     if (ahead->start && count == 1) prefetch_ahead(l, ahead, step, turn);
     else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, step, steps + 1, count - 1);
-    if (turn > 1) multiply_add_steps(l, tile, registers, &inner_rows, &inner_columns, steps, turn);
-    else reduce_tile(l, tile, registers, &inner_rows, &inner_columns, steps + 1, count - 1, &inner_ahead);
+    if (turn > 1) multiply_add_steps(l, tile, registers, &inner, steps, turn);
+    else reduce_tile(l, tile, registers, &inner, steps + 1, count - 1, &inner_ahead);
     loop_close(l, loop);
-    if (whole == steps->extent) return;
-    Address last_rows = *rows, last_columns = *columns;
-    last_rows.constant += whole * steps->row_stride;
-    last_columns.constant += whole * steps->column_stride;
-    multiply_add_steps(l, tile, registers, &last_rows, &last_columns, steps, steps->extent - whole);
+    Operands last = operands_after(l, tile, operands, steps, NULL, whole);
+    multiply_add_steps(l, tile, registers, &last, steps, steps->extent - whole);
 }
 
 /* --- epilogue ------------------------------------------------------------------------------------------------------ */
@@ -357,22 +370,25 @@ void lower_tile(Lowering *l, Tile *tile)
     Value *zero = build_number(build, builder_vector_type(build), 0);
     Reduced steps[MAX_RANK];
     int step_count = reduction_steps(l, c, steps);
-    Address rows = row_address(l, tile);
+    Operands operands = {.rows = row_address(l, tile), .columns = tile->columns};
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) {
             Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : zero;
             registers.accumulators[r][v] = build_accumulator(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
         }
     Ahead ahead = look_ahead(l, tile, steps, step_count);
-    Address columns = {0};
     if (tile->copy) {
-        address_add_term(&rows, tile->first_step, steps->row_stride, tile->step_level);
-        steps->column_stride = (int64_t)tile->width * l->target->lanes;
+        address_add_term(&operands.rows, tile->first_step, steps->row_stride, tile->step_level);
         steps->extent = tile->steps;
+    }
+    if (tile->fills_copy) address_add_term(&operands.columns, tile->first_step, steps->column_stride, tile->step_level);
+    else if (tile->copy) {
+        operands.columns = (Address){0};
+        steps->column_stride = (int64_t)tile->width * l->target->lanes;
     }
     tile->rows_in_turn = 0;
     if (!tile->more) prefetch_result(l, tile, steps, step_count);
-    reduce_tile(l, tile, &registers, &rows, tile->copy ? &columns : &tile->columns, steps, step_count, &ahead);
+    reduce_tile(l, tile, &registers, &operands, steps, step_count, &ahead);
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++) registers.sums[r][v] = build_variable(build, registers.accumulators[r][v]);
     if (tile->more) {

@@ -70,6 +70,7 @@ typedef struct {
     int part;                  /* lanes of the last vector, 0: all */
     Address columns;           /* of the columns at k = 0 */
     Buffer *copy;              /* of this block's columns, [k, width * lanes]; NULL: none. Then: */
+    bool fills_copy;           /* this row tile reads the columns where they lie, and stores them in `copy` for those after it */
     Value *first_step;         /* of the reduction, that the copy starts at */
     int step_level;
     int64_t steps;             /* in the copy */
@@ -131,8 +132,11 @@ int64_t copies_tiles(const Lowering *l, const Tiling *t);      /* chunks > 1: th
 void declare_copies(Lowering *l, Tiling *t);                   /* where the column blocks begin */
 void clear_sums(Lowering *l, const Tiling *t);
 Value *sums_place(Lowering *l, const Tile *tile, int row, int vector);
-/* In the scope of the column block, or of its chunk: `steps` of the reduction from `first_step` on. */
+/* In the scope of the column block, or of its chunk: `steps` of the reduction from `first_step` on are copied, now or by the first row
+ * tile (tile->fills_copy). */
 void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
+/* Whether the first row tile is to make the copy: there is one that is always the first, and it has multiply-adds to wait beside. */
+bool copies_in_passing(Lowering *l, const Tiling *t);
 
 /* --- prefetch.c ---------------------------------------------------------------------------------------------------- */
 /* The lines that the tile will write: now, or some rows in each turn of the reduction by prefetch_row. */
