@@ -9,6 +9,7 @@
 
 #include "equation/index.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { LEAST_MACS = 4096, LEAST_COLUMNS = 4, WORTH_COPYING = 32, SHORT_STEPS = 3, SHORT_ROWS = 6 };
@@ -318,6 +319,74 @@ static Equation *split_epilogue(Scheduler *s, Equation *equation, Expr *reduce)
     return first;
 }
 
+/* --- long sums ----------------------------------------------------------------------------------------------------- */
+/* Every block of columns reads all rows. Where a row is long they don't stay in a cache near the core, nor does the block: the sum is
+ * taken some steps at a time, all columns each time, and each part adds to the one before. 196 x 3072 -> 768: 174 instead of 156
+ * GFLOP/s where the second cache has 2 MB. */
+enum { LONG_STEPS = 2048, PART_STEPS = 768, MANY_ROW_BYTES = 1 << 20, MANY_COLUMNS = 256 };
+
+static int parts_of_sum(const Work *work)
+{
+    const Expr *reduce = work->reduce;
+    if (work->s->options.reproducible || reduce->reduction != REDUCE_SUM || reduce->index_count != 1) return 1;
+    if (!work->columns.weights || work->rows.weights || !work->rows.plain) return 1;
+    int64_t steps = reduce->indices[0]->extent, columns = mask_size(work, work->columns.mask & ~work->rows.mask);
+    if (steps < LONG_STEPS || columns < MANY_COLUMNS || mask_size(work, work->rows.mask) * 4 <= MANY_ROW_BYTES) return 1;
+    return (int)((steps + PART_STEPS - 1) / PART_STEPS);
+}
+
+/* sum[j](body) over [from, from + steps), its free indices replaced by `fresh` ones. */
+static Expr *part_of_sum(Work *work, const Expr *reduce, int64_t from, int64_t steps, const Substitution *fresh)
+{
+    Module *module = work->s->module;
+    Substitution map[MAX_RANK * 2];
+    Index *old = reduce->indices[0], *index = index_new(module, old->name, steps, old->origin);
+    for (int i = 0; i < work->free_count; i++) map[i] = fresh[i];
+    Expr *place = expr_apply(module, FN_ADD, expr_index(module, index, old->origin), expr_number(module, (double)from, true, reduce->place), NULL, reduce->place);
+    map[work->free_count] = (Substitution){old, from ? place : expr_index(module, index, old->origin)};
+    return expr_reduce(module, REDUCE_SUM, 1, &index, expr_substitute(module, reduce->args[0], map, work->free_count + 1), reduce->place);
+}
+
+/* Puts equations before `equation` for all parts but the last, which it keeps. */
+static void split_sum(Work *work, int parts)
+{
+    Scheduler *s = work->s;
+    Module *module = s->module;
+    Equation *equation = work->equation;
+    Expr *reduce = work->reduce, *subscripts[MAX_RANK];
+    int64_t extents[MAX_RANK], steps = reduce->indices[0]->extent, share = ((steps + parts - 1) / parts + 15) / 16 * 16, from = 0;
+    Tensor *before = NULL;
+    for (int i = 0; i < equation->free_count; i++) extents[i] = equation->free[i]->extent;
+    for (; from + share < steps; from += share) {
+        Tensor *sum = tensor_new(module, TENSOR_LOCAL, arena_printf(s->arena, "%s.sum", equation->result->name), TYPE_F32, equation->free_count, extents, equation->result->origin);
+        Equation *part = equation_new(module, sum, equation->origin, equation->frame);
+        Substitution fresh[MAX_RANK];
+        tensor_plan_new(s, sum);
+        for (int i = 0; i < equation->free_count; i++) {
+            Index *old = equation->free[i], *index = index_new(module, old->name, old->extent, old->origin);
+            part->free[part->free_count++] = index;
+            part->subscripts[i] = expr_index(module, index, old->origin);
+            fresh[i] = (Substitution){old, part->subscripts[i]};
+            subscripts[i] = part->subscripts[i];
+        }
+        part->value = part_of_sum(work, reduce, from, share, fresh);
+        if (before) part->value = expr_apply(module, FN_ADD, expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place), part->value, NULL, reduce->place);
+        Contraction *contraction = arena_new_object(s->arena, Contraction);
+        bool is_contraction = contraction_prepare(s, part, contraction);
+        list_push(s->arena, &s->order, part);
+        list_push(s->arena, &s->contractions, is_contraction ? contraction : NULL);
+        before = sum;
+    }
+    Substitution same[MAX_RANK];
+    for (int i = 0; i < equation->free_count; i++) {
+        subscripts[i] = expr_index(module, equation->free[i], reduce->place);
+        same[i] = (Substitution){equation->free[i], subscripts[i]};
+    }
+    Expr *last = part_of_sum(work, reduce, from, steps - from, same);
+    *reduce = *expr_apply(module, FN_ADD, expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place), last, NULL, reduce->place);
+    plan_note(s, equation, "its sum of %" PRId64 " steps is taken %" PRId64 " at a time: rows of that length stay in a cache", steps, share);
+}
+
 /* Whether the sum is large enough, and of a form at all. */
 static bool recognise(Work *work, Expr **outer)
 {
@@ -387,6 +456,11 @@ bool contraction_prepare(Scheduler *s, Equation *equation, Contraction *contract
         list_push(s->arena, &s->order, first);
         list_push(s->arena, &s->contractions, is_contraction ? inner : NULL);
         return false;
+    }
+    int parts = parts_of_sum(&work);
+    if (parts > 1) {
+        split_sum(&work, parts);
+        return contraction_prepare(s, equation, contraction);
     }
     attach_outer(&work, outer);
     sort_indices(&work);
