@@ -72,20 +72,26 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
     if (any) writer_blank(writer);
 }
 
-/* gcc 12 moves accumulators from one register to another, and into memory, unless it is told where each of them stays. While it is
- * optimised code: else nothing stays in a register. Sanitizers call functions, which keep no vector registers. */
-#define GM_ACCUMULATOR_HOOKS(lanes, register_name)                                                                                        \
-    "/* GM_V" lanes "_ACCUMULATOR declares the sum of a product; the others add a * b, and p[at] in every lane times b. */\n"              \
-    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && "                         \
-    "!defined(__SANITIZE_THREAD__)\n"                                                                                                     \
-    "#define GM_V" lanes "_ACCUMULATOR(sum, number) register gm_v" lanes " sum __asm__(\"" register_name "\" #number)\n"                  \
-    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) __asm__(\"vfmadd231ps\\t{%2, %1, %0|%0, %1, %2}\" : \"+v\"(sum) : \"v\"(b), \"v\"(a))\n"   \
-    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) "                                                                             \
-    "__asm__(\"vfmadd231ps\\t{%2%{1to16%}, %1, %0|%0, %1, %2%{1to16%}}\" : \"+v\"(sum) : \"v\"(b), \"m\"((p)[at]))\n"                         \
-    "#else\n"                                                                                                                             \
-    "#define GM_V" lanes "_ACCUMULATOR(sum, number) gm_v" lanes " sum\n"                                                                  \
-    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) ((sum) = gm_v" lanes "_fma(a, b, sum))\n"                                                \
-    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) ((sum) = gm_v" lanes "_fma_spread(p, at, b, sum))\n"                          \
+/* gcc 12 moves accumulators from one register to another, and into memory, unless it is told where each of them stays; only while it
+ * optimises: else nothing stays in a register. Such variables are operands of asm alone, the one use that gcc promises to keep them for;
+ * the volatile ones keep their order where two tiles use the same registers one after the other. Sanitizers call functions, which keep
+ * no vector registers. */
+#define GM_ACCUMULATOR_HOOKS(lanes, register_name)                                                                                          \
+    "/* Sums of products. ACCUMULATOR declares one, which stays in register `number`; ACCUMULATE adds a * b, ACCUMULATE_SPREAD p[at] in\n"   \
+    " * every lane times b; SUM is its value. */\n"                                                                                         \
+    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && "                           \
+    "!defined(__SANITIZE_THREAD__)\n"                                                                                                       \
+    "#define GM_V" lanes "_ACCUMULATOR(sum, number, start) register gm_v" lanes " sum __asm__(\"" register_name "\" #number); "              \
+    "__asm__ volatile(\"\" : \"=v\"(sum) : \"0\"(start))\n"                                                                                   \
+    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) __asm__(\"vfmadd231ps\\t{%2, %1, %0|%0, %1, %2}\" : \"+v\"(sum) : \"v\"(b), \"v\"(a))\n"     \
+    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) "                                                                               \
+    "__asm__(\"vfmadd231ps\\t{%2%{1to16%}, %1, %0|%0, %1, %2%{1to16%}}\" : \"+v\"(sum) : \"v\"(b), \"m\"((p)[at]))\n"                           \
+    "#define GM_V" lanes "_SUM(sum) __extension__({ gm_v" lanes " sum_; __asm__ volatile(\"\" : \"=v\"(sum_) : \"0\"(sum)); sum_; })\n"        \
+    "#else\n"                                                                                                                               \
+    "#define GM_V" lanes "_ACCUMULATOR(sum, number, start) gm_v" lanes " sum = start\n"                                                     \
+    "#define GM_V" lanes "_ACCUMULATE(sum, a, b) ((sum) = gm_v" lanes "_fma(a, b, sum))\n"                                                  \
+    "#define GM_V" lanes "_ACCUMULATE_SPREAD(sum, p, at, b) ((sum) = gm_v" lanes "_fma_spread(p, at, b, sum))\n"                            \
+    "#define GM_V" lanes "_SUM(sum) (sum)\n"                                                                                                \
     "#endif\n"
 
 /* H: static inline with the attribute of the section. */

@@ -198,7 +198,7 @@ static void print_if(KernelPrinter *printer, Reads *reads, const Statement *stat
     writer_close(writer, "");
 }
 
-/* Accumulators take registers from the last one down; those of a block are free again after it. */
+/* Accumulators take registers from the last one down; those of a block are free again after it, or where its rest has no use of them. */
 static void print_accumulator(KernelPrinter *printer, const Statement *statement, Writer *writer)
 {
     if (statement->kind == LOOP_SET) {
@@ -206,11 +206,10 @@ static void print_accumulator(KernelPrinter *printer, const Statement *statement
         return;
     }
     enum { LEFT = 3 }; /* registers, for everything else */
-    const Target *target = printer->form->target;
-    int number = target->registers - ++printer->accumulators;
+    int number = printer->form->target->registers - ++printer->accumulators;
     const char *name = variable_name(printer, statement->variable), *start = value_text(printer, statement->value);
-    if (number < LEFT) writer_line(writer, "gm_v%d %s = %s;", target->lanes, name, start);
-    else writer_line(writer, "GM_V%d_ACCUMULATOR(%s, %d) = %s;", target->lanes, name, number, start);
+    if (number < LEFT) writer_line(writer, "gm_v%d %s = %s;", printer->lanes, name, start);
+    else writer_line(writer, "GM_V%d_ACCUMULATOR(%s, %d, %s);", printer->lanes, name, number, start);
 }
 
 static void print_statement(KernelPrinter *printer, Reads *reads, const Statement *statement, Writer *writer)
@@ -243,10 +242,36 @@ static void print_statement(KernelPrinter *printer, Reads *reads, const Statemen
     }
 }
 
+static bool is_accumulator(const Statement *statement)
+{
+    return statement->kind == LOOP_DECLARE && statement->variable->accumulator;
+}
+
+/* Statement `at` may need registers of its own. */
+static bool takes_registers(const Block *block, int at)
+{
+    const Statement *here = block->data[at];
+    return here->body.count || here->otherwise.count || (is_accumulator(here) && at > 0 && !is_accumulator(block->data[at - 1]));
+}
+
+/* Whether accumulators that the block declares before statement `at` are read from there on. */
+static bool uses_accumulators(const KernelPrinter *printer, const Block *block, int at)
+{
+    const Block rest = {.data = block->data + at, .count = block->count - at};
+    Reads reads = {.arena = printer->emitter->arena};
+    count_block(&reads, &rest, NULL);
+    for (int i = 0; i < at; i++)
+        if (is_accumulator(block->data[i]) && *variable_reads(&reads, block->data[i]->variable)) return true;
+    return false;
+}
+
 static void print_block(KernelPrinter *printer, Reads *reads, const Block *block, Writer *writer)
 {
     int outside = printer->accumulators;
-    for (int i = 0; i < block->count; i++) print_statement(printer, reads, block->data[i], writer);
+    for (int i = 0; i < block->count; i++) {
+        if (printer->accumulators > outside && takes_registers(block, i) && !uses_accumulators(printer, block, i)) printer->accumulators = outside;
+        print_statement(printer, reads, block->data[i], writer);
+    }
     printer->accumulators = outside;
 }
 

@@ -332,7 +332,9 @@ static Printed print(KernelPrinter *printer, const Value *value)
     switch (value->op) {
     case OP_NUMBER: return number(printer, value);
     case OP_INT: return integer(printer, value);
-    case OP_VARIABLE: return atom(variable_name(printer, value->variable));
+    case OP_VARIABLE:
+        if (!value->variable->accumulator || !accumulates(printer)) return atom(variable_name(printer, value->variable));
+        return atom(arena_printf(printer->emitter->arena, "GM_V%d_SUM(%s)", lanes(printer), variable_name(printer, value->variable)));
     case OP_LOAD:
     case OP_LOAD_VECTOR:
     case OP_LOAD_PART: return load(printer, value);
