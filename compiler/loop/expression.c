@@ -266,6 +266,20 @@ static Value *without_denormals(Lowering *l, Value *x)
     return build_op(build, OP_SELECT, tiny, build_number(build, x->type, -INFINITY), x);
 }
 
+/* e / z of a softmax, along its row: z is at least 1, so that e * (1 / z) differs by no more than rounding; a vector's division takes
+ * as long as some thirty other operations. */
+static bool lower_share(Lowering *l, const Expr *expr, bool along, Lowered *result)
+{
+    if (!along || l->plan->reproducible || (node_info(l, expr->args[1])->deps & l->vector_bit) || !is_softmax_sum(l, expr->args[1])) return false;
+    Builder *build = l->build;
+    Lowered sum = to_real(l, lower_expr(l, expr->args[1]));
+    sum.value = build_op(build, OP_DIV, build_number(build, VALUE_FLOAT, 1), sum.value, NULL);
+    Lowered x[2] = {lower_operand(l, expr->args[0], along), to_vector(l, scope_settle(l, sum, "share"))};
+    result->level = settle_operands(l, x, 2);
+    result->value = build_mul(build, x[0].value, x[1].value);
+    return true;
+}
+
 static Lowered lower_apply(Lowering *l, const Expr *expr)
 {
     bool along = (node_info(l, expr)->deps & l->vector_bit) != 0;
@@ -277,6 +291,7 @@ static Lowered lower_apply(Lowering *l, const Expr *expr)
     if (kind == FUNCTION_FLAG) return lower_comparison(l, expr, along);
     if (lower_chain(l, expr, along, &fused)) return fused;
     if (!expr->integer && lower_fused(l, expr, along, &fused)) return fused;
+    if (expr->function == FN_DIV && lower_share(l, expr, along, &fused)) return fused;
     Lowered x[2] = {{0}, {0}};
     bool whole = expr->integer && !along, power = is_softmax_power(l, expr);
     for (int k = 0; k < expr->count; k++) {

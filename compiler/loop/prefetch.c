@@ -2,7 +2,7 @@
  * In: a tile and the loops of its reduction.  Out: prefetches, and where in the reduction they stand; they change no result. */
 #include "loop/tile.h"
 
-enum { WORTH_PREFETCHING = 16, LINE_FLOATS = 16, MOST_LINES = 4 };
+enum { WORTH_PREFETCHING = 16, LINE_FLOATS = 16, MOST_LINES = 4, CHAIN_COLUMN_BYTES = 256 * 1024 };
 
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
 {
@@ -39,6 +39,7 @@ enum { MOST_AT_ONCE = 16, LEAST_TURNS = 4 };
 void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count)
 {
     if (l->target->lanes == 1 || contraction_steps(tile->tiling->contraction) < WORTH_PREFETCHING) return;
+    if (find_access(l, l->equation->result)->buffer->local) return; /* it was used for the rows before */
     int64_t lines = ((int64_t)tile->width * l->target->lanes + LINE_FLOATS - 1) / LINE_FLOATS * tile->height;
     int64_t turns = step_count == 1 ? steps->extent / STEPS_A_TURN : 0;
     tile->rows_in_turn = lines > MOST_AT_ONCE && turns >= LEAST_TURNS ? (int)((tile->height + turns - 1) / turns) : 0;
@@ -99,6 +100,7 @@ Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_c
     Ahead ahead = {.buffer = find_access(l, c->columns->tensor)->buffer, .apart = 1};
     if (l->target->lanes == 1 || !steps_follow(steps, step_count) || contraction_steps(c) < WORTH_PREFETCHING) return ahead;
     if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
+    if (tile->tiling->inside && contraction_steps(c) * tile->tiling->columns * 4 <= CHAIN_COLUMN_BYTES) return ahead; /* the rows before used them */
     if (c->panels) next_panels(l, tile, contraction_steps(c), &ahead);
     else if (step_count == 1) next_columns(l, tile, steps, &ahead);
     if (ahead.lines > MOST_LINES) ahead.start = NULL;

@@ -1,5 +1,5 @@
-/* Powers that a sum of at least 1 divides: exp(x - max x) of a softmax.
- * In: an exp of the equation at hand.  Out: whether it is one of those. Below 2^-126 they change nothing in the sum or in what it divides,
+/* Powers that a sum of at least 1 divides: exp(x - max x) of a softmax, and that sum.
+ * In: an exp of the equation at hand, or what it divides by.  Out: whether it is one of those. Powers below 2^-126 they change nothing in the sum or in what it divides,
  * but processors take a hundred times as long to multiply by them: they may be 0. exp elsewhere keeps its denormals. */
 #include "loop/lowering.h"
 
@@ -17,11 +17,11 @@ static bool reduces(const Equation *equation, Reduction reduction, const Tensor 
     return reduce && reduce->reduction == reduction && reduce->args[0]->kind == EXPR_READ && reduce->args[0]->tensor == tensor;
 }
 
-bool is_softmax_power(const Lowering *l, const Expr *expr)
+static bool computes_power(const Lowering *l, const Equation *equation)
 {
     const Kernel *kernel = l->kernel->kernel;
-    const Tensor *power = l->equation->result;
-    if (expr->function != FN_EXP || expr != l->equation->value || power->output_name) return false;
+    const Expr *expr = equation->value;
+    if (expr->kind != EXPR_APPLY || expr->function != FN_EXP || equation->result->output_name) return false;
     const Expr *difference = expr->args[0];
     if (difference->kind != EXPR_APPLY || difference->function != FN_SUB) return false;
     const Expr *x = difference->args[0], *most = difference->args[1];
@@ -29,6 +29,19 @@ bool is_softmax_power(const Lowering *l, const Expr *expr)
     const Equation *peak = writer_in_kernel(l, most->tensor);
     if (!reduces(peak, REDUCE_MAX, x->tensor) || peak->value->kind != EXPR_REDUCE) return false;
     for (int k = 0; k < kernel->equations.count; k++)
-        if (reduces(kernel->equations.data[k], REDUCE_SUM, power)) return true;
+        if (reduces(kernel->equations.data[k], REDUCE_SUM, equation->result)) return true;
     return false;
+}
+
+bool is_softmax_power(const Lowering *l, const Expr *expr)
+{
+    return expr == l->equation->value && computes_power(l, l->equation);
+}
+
+bool is_softmax_sum(const Lowering *l, const Expr *expr)
+{
+    const Equation *sum = expr->kind == EXPR_READ ? writer_in_kernel(l, expr->tensor) : NULL;
+    const Expr *reduce = sum && sum->value->kind == EXPR_REDUCE ? sum->value : NULL;
+    const Equation *power = reduce && reduce->reduction == REDUCE_SUM && reduce->args[0]->kind == EXPR_READ ? writer_in_kernel(l, reduce->args[0]->tensor) : NULL;
+    return power && computes_power(l, power);
 }
