@@ -89,7 +89,7 @@ bool copies_in_passing(Lowering *l, const Tiling *t)
 {
     Reduced steps[MAX_RANK];
     const Contraction *c = t->contraction;
-    bool one_row = c->m_count == 1 && t->tile_tasks == 1 && !t->group;
+    bool one_row = c->m_count == 1 && t->tile_tasks == 1 && !t->group && t->chunks == 1; /* in chunks it would be two more tiles of code */
     return one_row && reduction_steps(l, c, steps) == 1 && steps->column_stride != (int64_t)t->width * l->target->lanes;
 }
 

@@ -344,16 +344,27 @@ static bool try_run(Scheduler *s, Arena *scratch, const Run *run, int least, Map
     return false;
 }
 
-static bool roll_once(Scheduler *s, int least, bool shortest, Map *classes)
+/* A call that writes over what it reads. */
+static bool is_in_place(const Item *item)
+{
+    for (int i = 0; item->call && i < item->arguments.count; i++)
+        for (int j = 0; j < item->arguments.count; j++) {
+            const Argument *written = item->arguments.data[i], *other = item->arguments.data[j];
+            if (i != j && written->written && written->region == other->region && written->constant_bytes == other->constant_bytes) return true;
+        }
+    return false;
+}
+
+static bool roll_once(Scheduler *s, int least, bool shortest, bool in_place, Map *classes)
 {
     Arena *scratch = arena_new();
-    int periods[MAX_PERIODS], period_count = find_periods(s, scratch, periods), attempts = ATTEMPTS;
+    int periods[MAX_PERIODS] = {1}, period_count = in_place ? 1 : find_periods(s, scratch, periods), attempts = ATTEMPTS;
     LIST(Run) runs = {0};
     for (int i = 0; i < period_count; i++) {
         int p = periods[i];
         for (int at = 0; at + p < s->items.count;) {
             int end = at;
-            while (end + p < s->items.count && same_class(s, end, end + p)) end++;
+            while (end + p < s->items.count && same_class(s, end, end + p) && (!in_place || is_in_place(s->items.data[end]))) end++;
             if (end - at >= (least - 1) * p) list_push(scratch, &runs, (Run){at, p, end - at + p});
             at = end + 1;
         }
@@ -377,7 +388,8 @@ void roll(Scheduler *s)
         list_push(s->arena, &s->items, item);
     }
     if (s->options.keep_all) return;
-    /* Long loops inside out, so that a loop over time steps stands inside one over layers; then what is left of two or three turns. */
-    while (roll_once(s, 4, true, &classes)) continue;
-    while (roll_once(s, 2, false, &classes)) continue;
+    /* Parts of a sum, which follow each other; then long loops inside out, so that a loop over time steps stands inside one over layers; then what is left of two or three turns. */
+    while (roll_once(s, 2, true, true, &classes)) continue;
+    while (roll_once(s, 4, true, false, &classes)) continue;
+    while (roll_once(s, 2, false, false, &classes)) continue;
 }

@@ -208,7 +208,7 @@ def main():
     if not options.prepare:
         print(report.write(options.results))
     if options.publish:
-        report.publish(options.results, 'peers')
+        report.publish(options.results, os.path.basename(os.path.normpath(options.results)))
 
 
 if __name__ == '__main__':

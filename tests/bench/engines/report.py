@@ -21,10 +21,11 @@ class Row:
         self.engine, self.candidate, self.error, self.first = row['engine'], row['candidate'], row['error'], row['first']
         self.title = TITLES.get(self.engine, self.engine)
         every = row['rows']
-        good = [rep[0] for rep in every if not rep[1] and rep[2] >= contest.NOP_SHARE * best_nop and rep[3] >= contest.FMA_SHARE * best_fma[self.lanes()]]
+        good = [rep for rep in every if not rep[1] and rep[2] >= contest.NOP_SHARE * best_nop and rep[3] >= contest.FMA_SHARE * best_fma[self.lanes()]]
         self.qualified, self.all = len(good), len(every)
         self.disturbed = self.qualified < contest.ENOUGH or not strict
-        self.counted = sorted([rep[0] for rep in every] if self.disturbed else good)
+        counted = every if self.disturbed else good
+        self.counted = sorted(rep[0] for rep in counted)
         self.median, self.fastest = statistics.median(self.counted), self.counted[0]
         self.low, self.high = self.counted[len(self.counted) // 4], self.counted[len(self.counted) * 3 // 4]
         self.median_of_all = contest.middle(every)
@@ -32,6 +33,9 @@ class Row:
         self.gflops = 2e-6 * data['macs'] * data['batch'] / self.median
         self.peak = best_fma[self.lanes()] * threads
         self.percent = 100 * self.gflops / self.peak if self.peak else 0
+        work = 2e-6 * data['macs'] * data['batch'] / threads
+        beside = [100 * work / rep[0] / rep[4] for rep in counted if len(rep) > 4 and rep[4]]
+        self.beside = statistics.median(beside) if beside else None  # of the peak just before and after each repetition: clocks move
 
     def lanes(self):
         return 'narrow' if self.engine == 'gmlpc-avx2' else 'wide'
@@ -74,6 +78,10 @@ class Piece:
         return 'tie' if abs(ratio - 1) < TIE else f'{ratio:.2f}x'
 
 
+def share(value):
+    return f'{value:.1f}' if value else ''
+
+
 def megabytes(value):
     return f'{value / 1e6:.2g}' if value < 1e7 else f'{value / 1e6:.0f}'
 
@@ -95,7 +103,7 @@ def lines(data):
     text = [f"{data['title']}, batch {data['batch']}, threads {data['threads']}: peak {piece.fma['wide']:.1f} GFLOP/s a core, {piece.nop:.1f} nops/ns"]
     for row in sorted(piece.rows, key=lambda r: r.median):
         text.append(f"  {'*' if piece.best[row.engine] is row else ' '} {row.title:18} {row.candidate:34} {row.median:9.3f} ms ({row.low:.3f} to {row.high:.3f}; {row.qualified} of {row.all}"
-                    f"{' DISTURBED' if row.disturbed else ''}; of all {row.median_of_all:.3f}) {row.percent:5.1f} % {piece.verdict(row):6} error {row.error:.0e}")
+                    f"{' DISTURBED' if row.disturbed else ''}; of all {row.median_of_all:.3f}) {row.percent:5.1f} % ({share(row.beside)} beside) {piece.verdict(row):6} error {row.error:.0e}")
     return '\n'.join(text)
 
 
@@ -103,27 +111,27 @@ def table(piece):
     data = piece.data
     text = [f"#### {data['title']}, batch {data['batch']}, {data['threads']} thread{'s' if data['threads'] > 1 else ''}", '',
             f"{2e-9 * data['macs'] * data['batch']:.3g} GFLOP of multiply-adds; peak {piece.fma['wide']:.0f} GFLOP/s a core, {piece.nop:.1f} nops/ns; {data['measured']}, revision {data['revision']}", '',
-            '| engine | best form | median ms | quartiles | counted | of gmlpc | GFLOP/s | % of peak | first answer ms | peak MB | code MB | model MB | error |',
-            '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |']
+            '| engine | best form | median ms | quartiles | counted | of gmlpc | GFLOP/s | % of peak | % beside | first answer ms | peak MB | code MB | model MB | error |',
+            '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |']
     for row in piece.ranking():
         start, memory = started(data, row.engine)
         code, model = deployed(data, row)
         counted = f'{row.all}, disturbed' if row.disturbed else f'{row.qualified} of {row.all}'
         form = '' if row.engine.startswith('gmlpc') else row.candidate
-        text.append(f"| {row.title} | {form} | {row.median:.4g} | {row.low:.4g}–{row.high:.4g} | {counted} | {piece.verdict(row)} | {row.gflops:.1f} | {row.percent:.1f} | "
+        text.append(f"| {row.title} | {form} | {row.median:.4g} | {row.low:.4g}–{row.high:.4g} | {counted} | {piece.verdict(row)} | {row.gflops:.1f} | {row.percent:.1f} | {share(row.beside)} | "
                     f"{f'{start:.0f}' if start else ''} | {megabytes(memory) if memory else ''} | {megabytes(code) if code else ''} | {megabytes(model) if model else ''} | {row.error:.0e} |")
     return '\n'.join(text) + '\n'
 
 
 def summary(found):
     """One row a piece: gmlpc and the best peer."""
-    text = ['| | batch | threads | gmlpc ms | % of peak | best peer | ms | % of peak | peer / gmlpc |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- |']
+    text = ['| | batch | threads | gmlpc ms | % of peak | % beside | best peer | ms | % of peak | % beside | peer / gmlpc |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |']
     for piece in found:
         peers = [row for row in piece.ranking() if not row.engine.startswith('gmlpc')]
         if piece.ours and peers:
             d, o, p = piece.data, piece.ours, peers[0]
             mark = '*' if o.disturbed or p.disturbed else ''
-            text.append(f"| {d['title']} | {d['batch']} | {d['threads']} | {o.median:.4g}{mark} | {o.percent:.1f} | {p.title}, {p.candidate} | {p.median:.4g} | {p.percent:.1f} | {piece.verdict(p)} |")
+            text.append(f"| {d['title']} | {d['batch']} | {d['threads']} | {o.median:.4g}{mark} | {o.percent:.1f} | {share(o.beside)} | {p.title}, {p.candidate} | {p.median:.4g} | {p.percent:.1f} | {share(p.beside)} | {piece.verdict(p)} |")
     return '\n'.join(text) + '\n'
 
 
@@ -189,7 +197,7 @@ def write(directory):
             out.write('\nMissing or refused:\n\n' + '\n'.join(f'- {note}' for note in notes) + '\n')
     with open(f'{name}.csv', 'w', newline='') as out:
         sheet = csv.writer(out)
-        sheet.writerow('case batch threads engine candidate best median_ms low_ms high_ms fastest_ms median_of_all_ms qualified all gflops peak_gflops percent nops_per_ns error first_answer_ms '
+        sheet.writerow('case batch threads engine candidate best median_ms low_ms high_ms fastest_ms median_of_all_ms qualified all gflops peak_gflops percent percent_beside nops_per_ns error first_answer_ms '
                        'peak_bytes code_bytes model_bytes revision measured'.split())
         for piece in found:
             d = piece.data
@@ -197,7 +205,7 @@ def write(directory):
                 start, memory = started(d, row.engine) if piece.best[row.engine] is row else (None, None)
                 sheet.writerow([d['case'], d['batch'], d['threads'], row.engine, row.candidate, int(piece.best[row.engine] is row)]
                                + [f'{v:.5g}' for v in (row.median, row.low, row.high, row.fastest, row.median_of_all)] + [row.qualified, row.all]
-                               + [f'{v:.4g}' for v in (row.gflops, row.peak, row.percent, piece.nop, row.error)] + [f'{start:.0f}' if start else '', memory or '', *deployed(d, row), d['revision'],
+                               + [f'{v:.4g}' for v in (row.gflops, row.peak, row.percent, row.beside or 0, piece.nop, row.error)] + [f'{start:.0f}' if start else '', memory or '', *deployed(d, row), d['revision'],
                                                                                                                 d['measured']])
     with open(f'{name}.svg', 'w') as out:
         out.write(drawing(found))

@@ -1,8 +1,8 @@
 """A process with one engine loaded, which runs when told so and is stopped by its coordinator otherwise.
 
 argv[1]: {"engine", "path", "threads", "reference", "outputs", "probe", "lanes", "cores"}.  Prints a line of JSON when the first answer is there, and for every line
-"turn SECONDS LEAST" of standard input the repetitions of one turn: [milliseconds, involuntary context switches, nop rate, multiply-add rate], the rates being
-the lower of those just before and just after the repetition, over all cores in use. With several threads the probe lets the processors sleep, and a virtual
+"turn SECONDS LEAST" of standard input the repetitions of one turn: [milliseconds, involuntary context switches, nop rate, multiply-add rate, mean multiply-add
+rate], the rates being the lower of those just before and just after the repetition, over all cores in use, the last one the mean of the two. With several threads the probe lets the processors sleep, and a virtual
 one may be slow to come back: a run that isn't timed goes before each repetition, as no engine sleeps before those of one thread."""
 import ctypes
 import gc
@@ -35,7 +35,7 @@ def turn(run, probe, seconds, least):
         passed = (time.perf_counter() - begin) * 1e3
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
         after = probe()
-        rows.append([passed, switches, min(before[0], after[0]), min(before[1], after[1])])
+        rows.append([passed, switches, min(before[0], after[0]), min(before[1], after[1]), (before[1] + after[1]) / 2])
         before = after
     return rows
 
