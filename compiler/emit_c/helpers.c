@@ -74,13 +74,13 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
 
 /* gcc 12 moves accumulators from one register to another, and into memory, unless it is told where each of them stays; only while it
  * optimises: else nothing stays in a register. Such variables are operands of asm alone, the one use that gcc promises to keep them for;
- * the volatile ones keep their order where two tiles use the same registers one after the other. Sanitizers call functions, which keep
- * no vector registers. */
+ * the volatile ones keep their order where two tiles use the same registers one after the other. A call keeps no vector registers: where
+ * gcc is not to inline, or instruments code, they are ordinary variables (GM_ORDINARY_ACCUMULATORS says so for what no macro tells). */
 #define GM_ACCUMULATOR_HOOKS(lanes, register_name)                                                                                          \
     "/* Sums of products. ACCUMULATOR declares one, which stays in register `number`; ACCUMULATE adds a * b, ACCUMULATE_SPREAD p[at] in\n"   \
-    " * every lane times b; SUM is its value. */\n"                                                                                         \
-    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && "                           \
-    "!defined(__SANITIZE_THREAD__)\n"                                                                                                       \
+    " * every lane times b; SUM is its value. Define GM_ORDINARY_ACCUMULATORS where gcc adds calls of its own (-pg, -finstrument-functions). */\n"                                                                                         \
+    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && !defined(__NO_INLINE__) \\\n"      \
+    "    && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(GM_ORDINARY_ACCUMULATORS)\n"                        \
     "#define GM_V" lanes "_ACCUMULATOR(sum, number, start) register gm_v" lanes " sum __asm__(\"" register_name "\" #number); "              \
     "__asm__ volatile(\"\" : \"=v\"(sum) : \"0\"(start))\n"                                                                                   \
     "#define GM_V" lanes "_ACCUMULATE(sum, a, b) __asm__(\"vfmadd231ps\\t{%2, %1, %0|%0, %1, %2}\" : \"+v\"(sum) : \"v\"(b), \"v\"(a))\n"     \

@@ -1,6 +1,6 @@
 /* Columns of a contraction that are read where they lie, but lie badly: rows far apart cost address translations, rows that start anywhere
  * split cache lines, and every row tile would pay again.
- * In: a contraction's tiling.  Out: whether a block of columns is copied to a dense array on the stack before its row tiles, and how many
+ * In: a contraction's tiling.  Out: whether a block of columns is copied to a dense array on the stack, before its row tiles or by the first of them, and how many
  * steps of the reduction at a time: what is copied stays in the first cache. Between two copies the sums of all row tiles wait in
  * another array, so each is added up in the order of the reduction, as without copies. */
 #include "loop/tile.h"
@@ -90,6 +90,7 @@ bool copies_in_passing(Lowering *l, const Tiling *t)
     Reduced steps[MAX_RANK];
     const Contraction *c = t->contraction;
     bool one_row = c->m_count == 1 && t->tile_tasks == 1 && !t->group && t->chunks == 1; /* in chunks it would be two more tiles of code */
+    /* Columns without gaps would be a block that a compiler may copy by a call. */
     return one_row && reduction_steps(l, c, steps) == 1 && steps->column_stride != (int64_t)t->width * l->target->lanes;
 }
 

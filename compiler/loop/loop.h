@@ -33,7 +33,7 @@ typedef struct Variable {
     const char *name;  /* a C identifier, unique in the kernel */
     ValueType type;
     bool accumulator;  /* a vector that products are added to: a register of its own. While it is read or changed later on, nothing calls
-                        * a function, and no loop stores */
+                        * a function of real values, and no loop stores but of the columns at hand */
 } Variable;
 
 typedef struct Buffer {

@@ -138,7 +138,7 @@ void store_result(Lowering *l, Value *value);
 
 /* --- softmax.c ----------------------------------------------------------------------------------------------------- */
 bool is_softmax_power(const Lowering *l, const Expr *expr);
-bool is_softmax_sum(const Lowering *l, const Expr *expr); /* at least 1, or NaN */
+bool is_softmax_sum(const Lowering *l, const Expr *expr); /* 0, or NaN, or large enough that 1 / it is finite */
 
 /* --- vector.c ------------------------------------------------------------------------------------------------------ */
 /* How many of the reads need a lane-by-lane gather when vectors run along `index`; -1: not possible. REDUCE nodes are left out. */

@@ -1,6 +1,6 @@
 /* Powers that a sum of at least 1 divides: exp(x - max x) of a softmax, and that sum.
- * In: an exp of the equation at hand, or what it divides by.  Out: whether it is one of those. Powers below 2^-126 they change nothing in the sum or in what it divides,
- * but processors take a hundred times as long to multiply by them: they may be 0. exp elsewhere keeps its denormals. */
+ * In: an exp of the equation at hand, or what it divides by.  Out: whether it is one of those. Powers below 2^-126 change nothing in
+ * the sum or in what it divides, but processors take a hundred times as long to multiply by them: they may be 0. exp elsewhere keeps its denormals. */
 #include "loop/lowering.h"
 
 static const Equation *writer_in_kernel(const Lowering *l, const Tensor *tensor)
@@ -42,6 +42,7 @@ bool is_softmax_sum(const Lowering *l, const Expr *expr)
 {
     const Equation *sum = expr->kind == EXPR_READ ? writer_in_kernel(l, expr->tensor) : NULL;
     const Expr *reduce = sum && sum->value->kind == EXPR_REDUCE ? sum->value : NULL;
-    const Equation *power = reduce && reduce->reduction == REDUCE_SUM && reduce->args[0]->kind == EXPR_READ ? writer_in_kernel(l, reduce->args[0]->tensor) : NULL;
+    bool sums = reduce && reduce->reduction == REDUCE_SUM && reduce->args[0]->kind == EXPR_READ;
+    const Equation *power = sums ? writer_in_kernel(l, reduce->args[0]->tensor) : NULL;
     return power && computes_power(l, power);
 }

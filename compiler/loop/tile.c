@@ -246,7 +246,8 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
 /* --- epilogue ------------------------------------------------------------------------------------------------------ */
 static int count_operations(const Expr *expr)
 {
-    if (expr->kind == EXPR_REDUCE || expr->kind == EXPR_READ) return 0;
+    if (expr->kind == EXPR_READ) return expr->otherwise ? count_operations(expr->otherwise) : 0;
+    if (expr->kind == EXPR_REDUCE) return 0;
     int count = expr->kind == EXPR_APPLY;
     for (int k = 0; k < expr->count; k++) count += count_operations(expr->args[k]);
     return count;

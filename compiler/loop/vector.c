@@ -87,7 +87,8 @@ int vector_cost(Lowering *l, const Expr *expr, const Index *index)
 
 bool calls_functions(Lowering *l, const Expr *expr)
 {
-    if (expr->kind == EXPR_REDUCE || expr->kind == EXPR_READ) return false;
+    if (expr->kind == EXPR_READ) return expr->otherwise && calls_functions(l, expr->otherwise);
+    if (expr->kind == EXPR_REDUCE) return false;
     if (expr->kind == EXPR_APPLY && approximate_exists(expr->function)) return true;
     for (int k = 0; k < expr->count; k++)
         if (calls_functions(l, expr->args[k])) return true;

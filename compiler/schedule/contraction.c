@@ -342,8 +342,9 @@ static Expr *part_of_sum(Work *work, const Expr *reduce, int64_t from, int64_t s
     Substitution map[MAX_RANK * 2];
     Index *old = reduce->indices[0], *index = index_new(module, old->name, steps, old->origin);
     for (int i = 0; i < work->free_count; i++) map[i] = fresh[i];
-    Expr *place = expr_apply(module, FN_ADD, expr_index(module, index, old->origin), expr_number(module, (double)from, true, reduce->place), NULL, reduce->place);
-    map[work->free_count] = (Substitution){old, from ? place : expr_index(module, index, old->origin)};
+    Expr *step = expr_index(module, index, old->origin);
+    if (from) step = expr_apply(module, FN_ADD, step, expr_int(module, from), NULL, reduce->place);
+    map[work->free_count] = (Substitution){old, step};
     return expr_reduce(module, REDUCE_SUM, 1, &index, expr_substitute(module, reduce->args[0], map, work->free_count + 1), reduce->place);
 }
 
@@ -358,7 +359,8 @@ static void split_sum(Work *work, int parts)
     Tensor *before = NULL;
     for (int i = 0; i < equation->free_count; i++) extents[i] = equation->free[i]->extent;
     for (; from + share < steps; from += share) {
-        Tensor *sum = tensor_new(module, TENSOR_LOCAL, arena_printf(s->arena, "%s.sum", equation->result->name), TYPE_F32, equation->free_count, extents, equation->result->origin);
+        const char *name = arena_printf(s->arena, "%s.sum%d", equation->result->name, (int)(from / share));
+        Tensor *sum = tensor_new(module, TENSOR_LOCAL, name, TYPE_F32, equation->free_count, extents, equation->result->origin);
         Equation *part = equation_new(module, sum, equation->origin, equation->frame);
         Substitution fresh[MAX_RANK];
         tensor_plan_new(s, sum);
@@ -370,7 +372,8 @@ static void split_sum(Work *work, int parts)
             subscripts[i] = part->subscripts[i];
         }
         part->value = part_of_sum(work, reduce, from, share, fresh);
-        if (before) part->value = expr_apply(module, FN_ADD, expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place), part->value, NULL, reduce->place);
+        Expr *earlier = before ? expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place) : NULL;
+        if (before) part->value = expr_apply(module, FN_ADD, earlier, part->value, NULL, reduce->place);
         Contraction *contraction = arena_new_object(s->arena, Contraction);
         bool is_contraction = contraction_prepare(s, part, contraction);
         list_push(s->arena, &s->order, part);
@@ -383,7 +386,8 @@ static void split_sum(Work *work, int parts)
         same[i] = (Substitution){equation->free[i], subscripts[i]};
     }
     Expr *last = part_of_sum(work, reduce, from, steps - from, same);
-    *reduce = *expr_apply(module, FN_ADD, expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place), last, NULL, reduce->place);
+    Expr *earlier = expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place);
+    *reduce = *expr_apply(module, FN_ADD, earlier, last, NULL, reduce->place);
     plan_note(s, equation, "its sum of %" PRId64 " steps is taken %" PRId64 " at a time: rows of that length stay in a cache", steps, share);
 }
 

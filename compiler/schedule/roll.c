@@ -350,7 +350,9 @@ static bool is_in_place(const Item *item)
     for (int i = 0; item->call && i < item->arguments.count; i++)
         for (int j = 0; j < item->arguments.count; j++) {
             const Argument *written = item->arguments.data[i], *other = item->arguments.data[j];
-            if (i != j && written->written && written->region == other->region && written->constant_bytes == other->constant_bytes) return true;
+            if (i != j && written->written && written->region == other->region && written->shift_bytes == other->shift_bytes &&
+                written->constant_bytes == other->constant_bytes)
+                return true;
         }
     return false;
 }
@@ -388,7 +390,8 @@ void roll(Scheduler *s)
         list_push(s->arena, &s->items, item);
     }
     if (s->options.keep_all) return;
-    /* Parts of a sum, which follow each other; then long loops inside out, so that a loop over time steps stands inside one over layers; then what is left of two or three turns. */
+    /* Parts of a sum, which follow each other; then long loops inside out, so that a loop over time steps stands inside one over layers;
+     * then what is left of two or three turns. */
     while (roll_once(s, 2, true, true, &classes)) continue;
     while (roll_once(s, 4, true, false, &classes)) continue;
     while (roll_once(s, 2, false, false, &classes)) continue;

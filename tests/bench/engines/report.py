@@ -205,7 +205,7 @@ def write(directory):
                 start, memory = started(d, row.engine) if piece.best[row.engine] is row else (None, None)
                 sheet.writerow([d['case'], d['batch'], d['threads'], row.engine, row.candidate, int(piece.best[row.engine] is row)]
                                + [f'{v:.5g}' for v in (row.median, row.low, row.high, row.fastest, row.median_of_all)] + [row.qualified, row.all]
-                               + [f'{v:.4g}' for v in (row.gflops, row.peak, row.percent, row.beside or 0, piece.nop, row.error)] + [f'{start:.0f}' if start else '', memory or '', *deployed(d, row), d['revision'],
+                               + [f'{v:.4g}' if v is not None else '' for v in (row.gflops, row.peak, row.percent, row.beside, piece.nop, row.error)] + [f'{start:.0f}' if start else '', memory or '', *deployed(d, row), d['revision'],
                                                                                                                 d['measured']])
     with open(f'{name}.svg', 'w') as out:
         out.write(drawing(found))
