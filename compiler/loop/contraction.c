@@ -4,8 +4,8 @@
  *   for batch, outer n, column block (its columns stay in the caches), outer m, row tile: one tile
  *
  * Tile heights are balanced: M rows are cut into the fewest tiles that registers allow, whose heights differ by at most one, so there
- * are two micro-kernels at most, one more where the first tile copies the columns (copies.c), and as many for those left over at the edge. Every result element is
- * computed by the same code whatever the number of tasks or threads. */
+ * are two micro-kernels at most, one more where the first tile copies the columns (copies.c), and as many for those left over at the
+ * edge. Every result element is computed by the same code whatever the number of tasks or threads. */
 #include "loop/tile.h"
 
 #include "equation/index.h"

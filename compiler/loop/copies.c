@@ -1,8 +1,8 @@
 /* Columns of a contraction that are read where they lie, but lie badly: rows far apart cost address translations, rows that start anywhere
  * split cache lines, and every row tile would pay again.
- * In: a contraction's tiling.  Out: whether a block of columns is copied to a dense array on the stack, before its row tiles or by the first of them, and how many
- * steps of the reduction at a time: what is copied stays in the first cache. Between two copies the sums of all row tiles wait in
- * another array, so each is added up in the order of the reduction, as without copies. */
+ * In: a contraction's tiling.  Out: whether a block of columns is copied to a dense array on the stack, before its row tiles or
+ * by the first of them, and how many steps of the reduction at a time: what is copied stays in the first cache. Between two copies the sums
+ * of all row tiles wait in another array, so each is added up in the order of the reduction, as without copies. */
 #include "loop/tile.h"
 
 enum { LEAST_COPY_ROWS = 48, LEAST_TASK_ROWS = 96, NEAR_BYTES = 256 * 1024, SCATTERED_BYTES = 256 * 1024, MOST_COPY_BYTES = 48 * 1024, CHUNK_BYTES = 24 * 1024, SUMS_BYTES = 26 * 1024 };
@@ -85,7 +85,8 @@ Value *sums_place(Lowering *l, const Tile *tile, int row, int vector)
     return build_add(build, start, build_int(build, ((int64_t)row * tile->width + vector) * l->target->lanes));
 }
 
-bool copies_in_passing(Lowering *l, const Tiling *t)
+/* Whether the first row tile is to make the copy: there is one that is always the first, and it has multiply-adds to wait beside. */
+static bool copies_in_passing(Lowering *l, const Tiling *t)
 {
     Reduced steps[MAX_RANK];
     const Contraction *c = t->contraction;

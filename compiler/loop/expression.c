@@ -266,8 +266,8 @@ static Value *without_denormals(Lowering *l, Value *x)
     return build_op(build, OP_SELECT, tiny, build_number(build, x->type, -INFINITY), x);
 }
 
-/* e / z of a softmax, along its row: z is 1 or more in a softmax proper, and 1 / z never overflows: e * (1 / z) differs by no more than rounding; a vector's division takes
- * as long as some thirty other operations. */
+/* e / z of a softmax, along its row: z is 1 or more in a softmax proper, and 1 / z never overflows: e * (1 / z) differs by no more than
+ * rounding; a vector's division takes as long as some thirty other operations. */
 static bool lower_share(Lowering *l, const Expr *expr, bool along, Lowered *result)
 {
     if (!along || l->plan->reproducible || (node_info(l, expr->args[1])->deps & l->vector_bit) || !is_softmax_sum(l, expr->args[1])) return false;

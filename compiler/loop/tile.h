@@ -135,8 +135,6 @@ Value *sums_place(Lowering *l, const Tile *tile, int row, int vector);
 /* In the scope of the column block, or of its chunk: `steps` of the reduction from `first_step` on are copied, now or by the first row
  * tile (tile->fills_copy). */
 void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
-/* Whether the first row tile is to make the copy: there is one that is always the first, and it has multiply-adds to wait beside. */
-bool copies_in_passing(Lowering *l, const Tiling *t);
 
 /* --- prefetch.c ---------------------------------------------------------------------------------------------------- */
 /* The lines that the tile will write: now, or some rows in each turn of the reduction by prefetch_row. */

@@ -295,27 +295,40 @@ static void visit_epilogue(Expr *read, bool inside, void *context)
         if (expr_is_data_dependent(read->args[i])) *gathers = true;
 }
 
-/* Computes the sum alone, into a tensor of its own; `equation` becomes a map of it. Returns the new equation, which precedes it. */
-static Equation *split_epilogue(Scheduler *s, Equation *equation, Expr *reduce)
+/* A local tensor with the extents of `equation`'s free indices, and an equation for it that still lacks a value: its own indices stand for
+ * those in fresh[]. */
+static Equation *equation_beside(Scheduler *s, const Equation *equation, const char *name, Substitution *fresh)
 {
     Module *module = s->module;
     int64_t extents[MAX_RANK];
-    Substitution map[MAX_RANK * 2];
-    Expr *subscripts[MAX_RANK];
     for (int i = 0; i < equation->free_count; i++) extents[i] = equation->free[i]->extent;
-    Tensor *sum = tensor_new(module, TENSOR_LOCAL, arena_printf(s->arena, "%s.sum", equation->result->name), TYPE_F32, equation->free_count,
-                             extents, equation->result->origin);
-    tensor_plan_new(s, sum);
-    Equation *first = equation_new(module, sum, equation->origin, equation->frame);
+    Tensor *tensor = tensor_new(module, TENSOR_LOCAL, name, TYPE_F32, equation->free_count, extents, equation->result->origin);
+    tensor_plan_new(s, tensor);
+    Equation *made = equation_new(module, tensor, equation->origin, equation->frame);
     for (int i = 0; i < equation->free_count; i++) {
-        Index *old = equation->free[i], *fresh = index_new(module, old->name, old->extent, old->origin);
-        first->free[first->free_count++] = fresh;
-        first->subscripts[i] = expr_index(module, fresh, old->origin);
-        map[i] = (Substitution){old, first->subscripts[i]};
-        subscripts[i] = expr_index(module, old, old->origin);
+        Index *old = equation->free[i], *index = index_new(module, old->name, old->extent, old->origin);
+        made->free[made->free_count++] = index;
+        made->subscripts[i] = expr_index(module, index, old->origin);
+        fresh[i] = (Substitution){old, made->subscripts[i]};
     }
-    first->value = expr_substitute(module, reduce, map, equation->free_count);
-    *reduce = *expr_read(module, sum, equation->free_count, subscripts, NULL, reduce->place);
+    return made;
+}
+
+/* `tensor` at the free indices of `equation`. */
+static Expr *read_beside(Module *module, const Equation *equation, Tensor *tensor, Place place)
+{
+    Expr *subscripts[MAX_RANK];
+    for (int i = 0; i < equation->free_count; i++) subscripts[i] = expr_index(module, equation->free[i], equation->free[i]->origin);
+    return expr_read(module, tensor, equation->free_count, subscripts, NULL, place);
+}
+
+/* Computes the sum alone, into a tensor of its own; `equation` becomes a map of it. Returns the new equation, which precedes it. */
+static Equation *split_epilogue(Scheduler *s, Equation *equation, Expr *reduce)
+{
+    Substitution fresh[MAX_RANK * 2];
+    Equation *first = equation_beside(s, equation, arena_printf(s->arena, "%s.sum", equation->result->name), fresh);
+    first->value = expr_substitute(s->module, reduce, fresh, equation->free_count);
+    *reduce = *read_beside(s->module, equation, first->result, reduce->place);
     return first;
 }
 
@@ -354,40 +367,24 @@ static void split_sum(Work *work, int parts)
     Scheduler *s = work->s;
     Module *module = s->module;
     Equation *equation = work->equation;
-    Expr *reduce = work->reduce, *subscripts[MAX_RANK];
-    int64_t extents[MAX_RANK], steps = reduce->indices[0]->extent, share = ((steps + parts - 1) / parts + 15) / 16 * 16, from = 0;
+    Expr *reduce = work->reduce;
+    Substitution fresh[MAX_RANK];
+    int64_t steps = reduce->indices[0]->extent, share = ((steps + parts - 1) / parts + 15) / 16 * 16, from = 0;
     Tensor *before = NULL;
-    for (int i = 0; i < equation->free_count; i++) extents[i] = equation->free[i]->extent;
     for (; from + share < steps; from += share) {
         const char *name = arena_printf(s->arena, "%s.sum%d", equation->result->name, (int)(from / share));
-        Tensor *sum = tensor_new(module, TENSOR_LOCAL, name, TYPE_F32, equation->free_count, extents, equation->result->origin);
-        Equation *part = equation_new(module, sum, equation->origin, equation->frame);
-        Substitution fresh[MAX_RANK];
-        tensor_plan_new(s, sum);
-        for (int i = 0; i < equation->free_count; i++) {
-            Index *old = equation->free[i], *index = index_new(module, old->name, old->extent, old->origin);
-            part->free[part->free_count++] = index;
-            part->subscripts[i] = expr_index(module, index, old->origin);
-            fresh[i] = (Substitution){old, part->subscripts[i]};
-            subscripts[i] = part->subscripts[i];
-        }
+        Equation *part = equation_beside(s, equation, name, fresh);
         part->value = part_of_sum(work, reduce, from, share, fresh);
-        Expr *earlier = before ? expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place) : NULL;
-        if (before) part->value = expr_apply(module, FN_ADD, earlier, part->value, NULL, reduce->place);
+        if (before) part->value = expr_apply(module, FN_ADD, read_beside(module, part, before, reduce->place), part->value, NULL, reduce->place);
         Contraction *contraction = arena_new_object(s->arena, Contraction);
         bool is_contraction = contraction_prepare(s, part, contraction);
         list_push(s->arena, &s->order, part);
         list_push(s->arena, &s->contractions, is_contraction ? contraction : NULL);
-        before = sum;
+        before = part->result;
     }
-    Substitution same[MAX_RANK];
-    for (int i = 0; i < equation->free_count; i++) {
-        subscripts[i] = expr_index(module, equation->free[i], reduce->place);
-        same[i] = (Substitution){equation->free[i], subscripts[i]};
-    }
-    Expr *last = part_of_sum(work, reduce, from, steps - from, same);
-    Expr *earlier = expr_read(module, before, equation->free_count, subscripts, NULL, reduce->place);
-    *reduce = *expr_apply(module, FN_ADD, earlier, last, NULL, reduce->place);
+    for (int i = 0; i < equation->free_count; i++) fresh[i] = (Substitution){equation->free[i], expr_index(module, equation->free[i], reduce->place)};
+    Expr *last = part_of_sum(work, reduce, from, steps - from, fresh);
+    *reduce = *expr_apply(module, FN_ADD, read_beside(module, equation, before, reduce->place), last, NULL, reduce->place);
     plan_note(s, equation, "its sum of %" PRId64 " steps is taken %" PRId64 " at a time: rows of that length stay in a cache", steps, share);
 }
 
