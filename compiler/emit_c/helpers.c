@@ -98,9 +98,9 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
 static const char hooks_16[] =
     "#ifndef GM_AVX512\n"
     "#if defined(__clang__)\n"
-    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma\"), min_vector_width(512)))\n"
+    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw\"), min_vector_width(512)))\n"
     "#else\n"
-    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma\")))\n"
+    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw\")))\n"
     "#endif\n"
     "#define GM_HOOK static inline GM_AVX512 __attribute__((always_inline, unused))\n"
     "typedef __m512 gm_v16;                                               /* 16 x f32 */\n"
@@ -244,7 +244,7 @@ static const char hooks_16[] =
 
 static const char hooks_8[] =
     "#ifndef GM_AVX2\n"
-    "#define GM_AVX2 __attribute__((target(\"avx2,fma\")))\n"
+    "#define GM_AVX2 __attribute__((target(\"avx2,fma,prfchw\")))\n"
     "#define GM_HOOK static inline GM_AVX2 __attribute__((always_inline, unused))\n"
     "typedef __m256 gm_v8;                                                /* 8 x f32 */\n"
     "typedef int32_t gm_i8 __attribute__((vector_size(32)));\n"
