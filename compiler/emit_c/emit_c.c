@@ -66,6 +66,7 @@ static void name_kernels(Emitter *emitter)
         names->fields = arena_new_array(arena, const char *, kernel->parameters.count + 1);
         Names fields = {{0}};
         names_take(arena, &fields, "status_code");
+        names_take(arena, &fields, "threads");
         const LoopKernel *loops = emitter->program->forms.data[0]->kernels.data[k];
         for (int b = 0; b < loops->buffers.count; b++) {
             const Buffer *buffer = loops->buffers.data[b];

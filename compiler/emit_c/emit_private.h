@@ -77,6 +77,8 @@ extern const char hooks_4[];                                     /* hooks_neon.c
 /* kernel.c: element functions and kernels of one form. */
 void print_c_form(Emitter *emitter, const LoopForm *form, Writer *writer);
 void print_c_argument_struct(const Emitter *emitter, int kernel, Writer *writer);
+/* Whether a kernel is told how many threads share its tasks: in one form at least. */
+bool asks_for_threads(const Emitter *emitter, int kernel);
 const char *form_attribute(const Emitter *emitter, const Target *target); /* "GM_AVX512 ", or "" */
 
 /* value.c */

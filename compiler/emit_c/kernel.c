@@ -354,6 +354,13 @@ static void print_origin(const Emitter *emitter, const Kernel *kernel, const Loo
     writer_comment(writer, text_string(&text));
 }
 
+bool asks_for_threads(const Emitter *emitter, int index)
+{
+    for (int f = 0; f < emitter->program->forms.count; f++)
+        if (emitter->program->forms.data[f]->kernels.data[index]->threads) return true;
+    return false;
+}
+
 void print_c_argument_struct(const Emitter *emitter, int index, Writer *writer)
 {
     const Kernel *kernel = emitter->plan->kernels.data[index];
@@ -367,7 +374,8 @@ void print_c_argument_struct(const Emitter *emitter, int index, Writer *writer)
         writer_line(writer, "int *status;");
         writer_line(writer, "int status_code;");
     }
-    if (!kernel->parameters.count && !kernel->status_input) writer_line(writer, "int unused;");
+    if (asks_for_threads(emitter, index)) writer_line(writer, "int threads;");
+    else if (!kernel->parameters.count && !kernel->status_input) writer_line(writer, "int unused;");
     writer_close(writer, arena_printf(emitter->arena, " %s_arguments;", names->base));
 }
 
@@ -380,6 +388,7 @@ static void print_kernel(Emitter *emitter, const LoopForm *form, FormFunctions *
     Reads reads = reads_of(emitter->arena, &loops->body, NULL);
     bool task_read = loops->task && *variable_reads(&reads, loops->task) > 0;
     if (task_read) variable_name(&printer, loops->task);
+    if (loops->threads) variable_name(&printer, loops->threads);
     for (int i = 0; i < loops->buffers.count; i++) buffer_name(&printer, loops->buffers.data[i]);
 
     Text body = text_new(emitter->arena);
@@ -402,7 +411,8 @@ static void print_kernel(Emitter *emitter, const LoopForm *form, FormFunctions *
     }
     if (printer.status_used) writer_line(writer, "int *const status = argument->status;");
     if (task_read) writer_line(writer, "const ptrdiff_t %s = task_index;", variable_name(&printer, loops->task));
-    if (!argument_used) writer_line(writer, "(void)argument;");
+    if (loops->threads) writer_line(writer, "const ptrdiff_t %s = argument->threads;", variable_name(&printer, loops->threads));
+    if (!argument_used && !loops->threads) writer_line(writer, "(void)argument;");
     if (!task_read) writer_line(writer, "(void)task_index;");
     writer_text(writer, text_string(&body));
     writer_close(writer, "");

@@ -93,6 +93,7 @@ static void print_call(const Steps *steps, const Step *step)
         writer_line(writer, "call.status = &status;");
         writer_line(writer, "call.status_code = %d;", kernel->status_input);
     }
+    if (asks_for_threads(emitter, kernel->id)) writer_line(writer, "call.threads = executor->threads;");
     writer_line(writer, "%s_call(executor, &form->%s, &call);", emitter->prefix, names->member);
     if (emitter->options->profile) writer_line(writer, "%s_stamp(profile, &stamp);", emitter->prefix);
     writer_close(writer, "");
@@ -206,7 +207,7 @@ void print_c_run(const Emitter *emitter, Writer *writer)
     writer_blank(writer);
     writer_line(writer, "%s %s_run(const %s_weights *weights, void *arena%s)", type, prefix, prefix, parameters);
     writer_brace(writer);
-    writer_line(writer, "static const gm_executor serial = {NULL, %s_serial};", prefix);
+    writer_line(writer, "static const gm_executor serial = {NULL, %s_serial, 1};", prefix);
     writer_line(writer, "%s%s_steps(weights, arena, &serial%s%s);", keep, prefix, none, names);
     writer_close(writer, "");
     writer_blank(writer);
@@ -219,7 +220,7 @@ void print_c_run(const Emitter *emitter, Writer *writer)
     writer_line(writer, "%s %s_run_profiled(const %s_weights *weights, void *arena, const gm_executor *executor, const gm_profile *profile%s)", type, prefix,
                 prefix, parameters);
     writer_brace(writer);
-    writer_line(writer, "static const gm_executor serial = {NULL, %s_serial};", prefix);
+    writer_line(writer, "static const gm_executor serial = {NULL, %s_serial, 1};", prefix);
     writer_line(writer, "%s%s_steps(weights, arena, executor ? executor : &serial, profile%s);", keep, prefix, names);
     writer_close(writer, "");
     writer_blank(writer);

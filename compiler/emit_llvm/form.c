@@ -118,6 +118,12 @@ static void write_kernel(Writer *writer, const LoopKernel *loops)
         *buffer_slot(writer, buffer) = LLVMBuildLoad2(writer->builder, writer->pointer, address, buffer->name);
     }
     if (loops->task) *variable_slot(writer, loops->task) = LLVMBuildSExt(writer->builder, LLVMGetParam(code, 1), writer->i64, loops->task->name);
+    if (loops->threads) {
+        LLVMValueRef place = integer_value(writer, loops->kernel->parameters.count + 1);
+        LLVMValueRef address = LLVMBuildGEP2(writer->builder, writer->pointer, writer->arguments, &place, 1, "");
+        address = LLVMBuildLoad2(writer->builder, writer->pointer, address, "");
+        *variable_slot(writer, loops->threads) = LLVMBuildLoad2(writer->builder, writer->i64, address, loops->threads->name);
+    }
     write_block(writer, &loops->body);
     LLVMBuildRetVoid(writer->builder);
     end_function(writer);

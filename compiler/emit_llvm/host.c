@@ -108,14 +108,16 @@ static unsigned char *tensor_address(const Run *run, const Tensor *tensor)
 static void call_kernel(Run *run, const Step *step)
 {
     const Kernel *kernel = step->kernel;
-    void *arguments[MOST_ARGUMENTS + 1];
+    void *arguments[MOST_ARGUMENTS + 2];
     for (int i = 0; i < step->arguments.count; i++) {
         const CallArgument *argument = &step->arguments.data[i];
         int64_t moved = 0;
         for (int t = 0; t < run->depth; t++) moved += run->turns[t] * argument->step_bytes[t];
         arguments[i] = tensor_address(run, argument->tensor) + moved;
     }
+    int64_t threads = run->executor ? run->executor->threads : 1;
     arguments[step->arguments.count] = &run->status;
+    arguments[step->arguments.count + 1] = &threads;
     int tasks = (int)run->form->kernels.data[kernel->id]->tasks;
     KernelCode *code = run->kernels[kernel->id];
     if (run->executor && tasks > 1) {

@@ -185,6 +185,8 @@ typedef struct {
     const Range *tiles; /* those to compute; NULL: this task's share */
     Range group;        /* of Tiling.group, where that is not the row */
     Value *tile_part; /* this task's number among those that share the row tiles */
+    bool new_rows;    /* those of the first block may be met first … */
+    Value *first;     /* … in the tasks of this FLAG; NULL: in all */
 } Nest;
 
 static Value *larger(Lowering *l, Value *a, Value *b)
@@ -286,12 +288,23 @@ static void copied_block(Lowering *l, Nest *nest, Tile *tile)
     outer_rows(l, nest, tile, 0);
 }
 
-/* One column block: `width` vectors from `column` on, the last of `part` lanes. */
-static void column_block(Lowering *l, Nest *nest, Value *column, int column_level, int width, int part)
+/* Whether a thread is at the first block of its share: a FLAG; NULL: always. */
+static Value *first_block(Lowering *l, const Nest *nest, Value *block)
+{
+    if (!block || value_equal(block, nest->blocks.from)) return nest->first;
+    Value *flag = build_op(l->build, OP_EQ, block, nest->blocks.from, NULL);
+    if (nest->first) flag = build_op(l->build, OP_AND, nest->first, flag, NULL);
+    return scope_settle(l, (Lowered){flag, scope_level(l)}, "fresh").value;
+}
+
+/* One column block: `width` vectors from `column` on, the last of `part` lanes; `block`: its number, NULL: the last. */
+static void column_block(Lowering *l, Nest *nest, Value *block, Value *column, int column_level, int width, int part)
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
     tile.cut = width == nest->tiling->width || nest->tiling->one_cut ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
     tile.passed = build_int(l->build, 0);
+    tile.new_rows = nest->new_rows && (block || nest->tiling->blocks == 1);
+    tile.fresh = tile.new_rows ? first_block(l, nest, block) : NULL;
     tile_columns(l, &tile);
     if (nest->tiling->copies) copied_block(l, nest, &tile);
     else outer_rows(l, nest, &tile, 0);
@@ -312,7 +325,7 @@ static void last_columns(Lowering *l, Nest *nest, int64_t first, int width, int 
         copy_edge(l, &tile);
         outer_rows(l, nest, &tile, 0);
     } else
-        column_block(l, nest, column, 0, width, part);
+        column_block(l, nest, NULL, column, 0, width, part);
     scope_pop(l);
     if (last) build_append(build, last);
 }
@@ -326,14 +339,14 @@ static void column_blocks(Lowering *l, Nest *nest)
     declare_copies(l, t);
     if (t->full_blocks == 1 && t->block_tasks == 1) {
         scope_push(l, NULL);
-        column_block(l, nest, build_int(build, 0), 0, t->width, 0);
+        column_block(l, nest, build_int(build, 0), build_int(build, 0), 0, t->width, 0);
         scope_pop(l);
     } else if (t->full_blocks > 0) {
         Value *to = t->rest ? smaller(l, nest->blocks.to, build_int(build, t->full_blocks)) : nest->blocks.to;
         Statement *loop = loop_open(l, "block", nest->blocks.from, to, 1);
         Value *column = build_mul(build, loop_variable(l, loop), build_int(build, block));
         column = scope_settle(l, (Lowered){column, scope_level(l)}, t->column->name).value;
-        column_block(l, nest, column, scope_level(l), t->width, 0);
+        column_block(l, nest, loop_variable(l, loop), column, scope_level(l), t->width, 0);
         loop_close(l, loop);
     }
     int part = t->rest % lanes;
@@ -458,6 +471,7 @@ bool lower_contraction(Lowering *l)
     Value *batch_part = part_of_task(l, tiling.tile_tasks * tiling.block_tasks, tiling.batch_tasks);
     nest.blocks = task_range(l, block_part, tiling.blocks, tiling.block_tasks, "block");
     nest.batches = task_range(l, batch_part, tiling.batches, tiling.batch_tasks, "batch");
+    nest.new_rows = meets_new_rows(l, &tiling, rows_bytes(l, &tiling), &nest.first);
     batches(l, &nest);
     return true;
 }

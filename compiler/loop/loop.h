@@ -103,6 +103,7 @@ typedef struct LoopKernel {
     const Target *target;
     LIST(Buffer *) buffers;       /* one for each plan parameter, in order, then locals */
     Variable *task;               /* INT */
+    Variable *threads;            /* INT, that share the tasks, 0: unknown; NULL: nothing asks for it */
     int64_t tasks;                /* independent, in any order; at least 1 */
     Block body;
     int64_t stack_bytes;

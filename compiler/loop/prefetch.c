@@ -129,3 +129,73 @@ Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *
     for (int k = 0; k < count; k++) steps *= inner[k].extent;
     return scope_settle(l, (Lowered){build_add(build, ahead->start, build_mul(build, outer, build_int(build, steps))), scope_level(l)}, "next").value;
 }
+
+/* --- rows ---------------------------------------------------------------------------------------------------------- */
+/* Every column block of a task reads the same rows. The first block finds them far away where another core computed them, or nobody did:
+ * weights and inputs; but the first task's of a thread alone pay for it. Fewer bytes than a near cache holds are there soon. */
+enum { NEAR_BYTES = 32 * 1024 };
+
+static bool is_computed(const Tensor *tensor)
+{
+    Storage storage = tensor_layout(tensor)->storage;
+    return storage == STORE_ARENA || storage == STORE_OUTPUT || storage == STORE_NONE;
+}
+
+/* Thread k of n begins with task T k / n; a task is among the `m` from there on when a multiple of T / n lies in the last m. */
+static Value *is_first_of_thread(Lowering *l, int64_t m)
+{
+    Builder *build = l->build;
+    LoopKernel *kernel = l->kernel;
+    kernel->threads = build_name(build, VALUE_INT, "threads");
+    Value *threads = build_variable(build, kernel->threads);
+    Value *past = build_mul(build, build_sub(build, build_int(build, m - 1), build_variable(build, kernel->task)), threads);
+    past = build_op(build, OP_MOD, past, build_int(build, kernel->tasks), NULL);
+    return build_op(build, OP_LT, past, build_mul(build, threads, build_int(build, m)), NULL);
+}
+
+int64_t next_rows(Lowering *l, const Tiling *t, const Cut *cut, int height, const Reduced *last_step)
+{
+    const Contraction *c = t->contraction;
+    if (last_step->row_stride != 1 || last_step->extent < LINE_FLOATS || steps_a_turn(l, last_step->extent) == 1 || !t->row) return 0;
+    if (cut->tiles > 1) return height * row_stride(l, t);
+    for (int k = c->m_count - 1; k >= 0; k--)
+        if (c->m[k] != t->row && !is_joined(t, c->m[k])) return stride_along(l, c->rows, c->m[k]);
+    return 0;
+}
+
+bool meets_new_rows(Lowering *l, const Tiling *t, int64_t bytes, Value **first)
+{
+    const Contraction *c = t->contraction;
+    Reduced steps[MAX_RANK];
+    int count = reduction_steps(l, c, steps);
+    *first = NULL;
+    if (l->target->lanes == 1 || t->batches > 1 || bytes <= NEAR_BYTES || count == 0) return false;
+    if (!next_rows(l, t, &t->cut, t->cut.height, &steps[count - 1])) return false;
+    if (t->tile_tasks > 1 && t->block_tasks == 1) return true; /* other rows in each */
+    bool computed = is_computed(c->rows->tensor);
+    if (l->kernel->tasks == 1) return !computed;
+    Builder *build = l->build;
+    Value *flag = is_first_of_thread(l, t->tile_tasks);
+    if (computed) flag = build_op(build, OP_AND, build_op(build, OP_LT, build_int(build, 1), build_variable(build, l->kernel->threads), NULL), flag, NULL);
+    *first = scope_settle(l, (Lowered){flag, 0}, "first").value;
+    return true;
+}
+
+/* A line of each row in as many turns as use one. */
+void prefetch_next_rows(Lowering *l, const Tile *tile, const Address *rows, int64_t distance, Value *step, int turn)
+{
+    Builder *build = l->build;
+    int64_t stride = row_stride(l, tile->tiling), count = (tile->height * turn + LINE_FLOATS - 1) / LINE_FLOATS;
+    Statement *fresh = tile->fresh ? build_if(build, tile->fresh) : NULL;
+    scope_push(l, fresh ? &fresh->body : NULL);
+    Value *turns = build_op(build, OP_FLOORDIV, build_op(build, OP_MOD, step, build_int(build, LINE_FLOATS), NULL), build_int(build, turn), NULL);
+    Address address = *rows;
+    address.constant += distance;
+    turns = scope_settle(l, (Lowered){turns, scope_level(l)}, "turn").value;
+    address_add_term(&address, turns, count * stride - turn, scope_level(l));
+    Value *place = scope_settle(l, (Lowered){address_value(l, &address), scope_level(l)}, "row").value;
+    Buffer *buffer = find_access(l, tile->tiling->contraction->rows->tensor)->buffer;
+    for (int64_t r = 0; r < count; r++) prefetch(l, buffer, build_add(build, place, build_int(build, r * stride)));
+    scope_pop(l);
+    if (fresh) build_append(build, fresh);
+}

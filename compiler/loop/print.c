@@ -151,6 +151,7 @@ static void print_kernel(const LoopKernel *kernel, Text *out)
         comma = ", ";
     }
     text_printf(out, ") task %s of %lld", kernel->task->name, (long long)kernel->tasks);
+    if (kernel->threads) text_printf(out, ", %s", kernel->threads->name);
     if (kernel->stack_bytes) text_printf(out, ", stack %lld bytes", (long long)kernel->stack_bytes);
     text_add(out, "\n");
     print_block(&kernel->body, 1, out);

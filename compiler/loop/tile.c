@@ -74,7 +74,7 @@ int64_t vector_offset(Lowering *l, const Tile *tile, int vector)
     return columns / t->panel * stride + columns % t->panel;
 }
 
-static int64_t stride_along(Lowering *l, const Expr *read, const Index *index)
+int64_t stride_along(Lowering *l, const Expr *read, const Index *index)
 {
     const Access *access = find_access(l, read->tensor);
     int64_t stride = 0;
@@ -234,6 +234,8 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     Operands inner = operands_after(l, tile, operands, steps, step, 0);
     Ahead inner_ahead = *ahead;
     if (tile->rows_in_turn) fetch_rows(l, tile, step, steps->extent, turn);
+    int64_t distance = tile->new_rows && count == 1 ? next_rows(l, tile->tiling, &tile->cut, tile->height, steps) : 0;
+    if (distance) prefetch_next_rows(l, tile, &inner.rows, distance, step, turn);
     if (ahead->start && count == 1) prefetch_ahead(l, ahead, step, turn);
     else if (ahead->start) inner_ahead.start = ahead_from(l, ahead, step, steps + 1, count - 1);
     if (turn > 1) multiply_add_steps(l, tile, registers, &inner, steps, turn);

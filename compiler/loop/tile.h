@@ -77,6 +77,8 @@ typedef struct {
     bool more;                 /* follow: the sums are kept */
     bool edge;                 /* its columns are those behind the last whole vector; `copy` is then [part, steps] */
     int rows_in_turn;          /* of the result, that are prefetched in each turn of the reduction; 0: all before it */
+    bool new_rows;             /* the next tile's rows may be met for the first time, and then are fetched ahead: */
+    Value *fresh;              /* FLAG: they are; NULL: always */
 } Tile;
 
 /* contraction.c: parts of a contraction. Starts an equation and chooses its tiles; false: not of a form it knows. */
@@ -88,6 +90,8 @@ void contraction_tiles(Lowering *l, Tiling *tiling, Value *from, Value *to);
 Address row_address(Lowering *l, const Tile *tile);
 /* Of the rows operand, from one row to the next. */
 int64_t row_stride(Lowering *l, const Tiling *t);
+/* Of an operand, along one of its indices. */
+int64_t stride_along(Lowering *l, const Expr *read, const Index *index);
 
 /* One index of the reduction, or neighbours that both operands step through alike. */
 typedef struct {
@@ -149,6 +153,12 @@ typedef struct {
     int lines;          /* of a step */
     int apart;          /* so many tiles share out the steps of the next columns: each fetches those of its part, one every `apart` of its own */
 } Ahead;
+/* Whether rows of a contraction are worth fetching ahead where a thread meets them first. Out: where that is, a FLAG; NULL: in every task. */
+bool meets_new_rows(Lowering *l, const Tiling *t, int64_t bytes, Value **first);
+/* From the rows of a tile of that height to those of the next, in elements; 0: there are none, or they don't lie step by step. */
+int64_t next_rows(Lowering *l, const Tiling *t, const Cut *cut, int height, const Reduced *last_step);
+/* In a turn of the reduction's innermost loop: its share of the next tile's rows, `rows` being where this turn finds this tile's. */
+void prefetch_next_rows(Lowering *l, const Tile *tile, const Address *rows, int64_t distance, Value *step, int turn);
 Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_count);
 /* The lines of `turns` steps from `step` on. */
 void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns);

@@ -239,6 +239,7 @@ static void verify_kernel(Arena *arena, const LoopKernel *kernel)
               buffer->name);
     }
     define(&verifier, kernel->task, CONSTANT);
+    if (kernel->threads) define(&verifier, kernel->threads, CONSTANT);
     verify_block(&verifier, &kernel->body);
 }
 

@@ -190,7 +190,7 @@ gm_pool *gm_pool_new(int threads)
         free(workers);
         return NULL;
     }
-    *pool = (gm_pool){.executor = {pool, parallel_for}, .threads = threads, .ranges = ranges, .workers = workers, .busy = ATOMIC_FLAG_INIT};
+    *pool = (gm_pool){.executor = {pool, parallel_for, threads}, .threads = threads, .ranges = ranges, .workers = workers, .busy = ATOMIC_FLAG_INIT};
     for (int i = 0; i < threads; i++) {
         atomic_init(&ranges[i].left, 0);
         ranges[i].end = 0;
@@ -204,7 +204,7 @@ gm_pool *gm_pool_new(int threads)
         workers[started].number = started + 1;
         if (start_worker(&workers[started]) != 0) break;
     }
-    pool->threads = started + 1; /* safe: before the first call no worker reads it */
+    pool->threads = pool->executor.threads = started + 1; /* safe: before the first call no worker reads it */
     return pool;
 }
 

@@ -164,6 +164,7 @@ static void test_pool_calls(void **state)
         assert_non_null(pool);
         assert_int_equal(gm_pool_threads(pool), threads);
         const gm_executor *executor = gm_pool_executor(pool);
+        assert_int_equal(executor->threads, threads);
         for (int count = 0; count < 20; count++) check_call(executor, count, count_run);
         for (int turn = 0; turn < 300; turn++) check_call(executor, turn % 7 + threads, count_run);
         check_call(executor, MOST, count_run);
