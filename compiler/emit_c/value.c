@@ -227,6 +227,14 @@ static Printed extreme(KernelPrinter *printer, const Value *value)
     return helper(printer, min ? HELPER_MIN : HELPER_MAX, min ? "gm_min" : "gm_max", a, b);
 }
 
+static Printed least_size(KernelPrinter *printer, const Value *value)
+{
+    const Value *a = value->operands[0], *b = value->operands[1];
+    if (is_vector(printer, value->type)) return hook(printer, 'v', "min_abs", a, b, NULL);
+    Value size = {.op = OP_ABS, .type = value->type, .operands = {value->operands[0]}};
+    return helper(printer, HELPER_MIN, "gm_min", b, &size);
+}
+
 /* A function of one value: helper for a scalar, hook for a vector. */
 static Printed unary(KernelPrinter *printer, const Value *value, Helper which, const char *name)
 {
@@ -347,6 +355,7 @@ static Printed print(KernelPrinter *printer, const Value *value)
     case OP_NEG: return (Printed){arena_printf(arena, "-%s", text_at(printer, a, LEVEL_ATOM)), LEVEL_UNARY};
     case OP_MIN:
     case OP_MAX: return extreme(printer, value);
+    case OP_MIN_ABS: return least_size(printer, value);
     case OP_ABS:
         if (value->type == VALUE_INT) return helper(printer, HELPER_INT_ABS, "gm_int_abs", a, NULL);
         return unary(printer, value, HELPER_ABS, "abs");

@@ -261,6 +261,18 @@ static LLVMValueRef absolute(Writer *writer, const Value *value)
     return choose(writer, LLVMBuildICmp(writer->builder, LLVMIntSLT, a, integer_value(writer, 0), ""), LLVMBuildNeg(writer->builder, a, ""), a);
 }
 
+static LLVMValueRef least_size(Writer *writer, const Value *value)
+{
+    LLVMValueRef a = operand(writer, value, 0), b = operand(writer, value, 1);
+    if (value_is_vector(writer, value->type) && writer->lanes == 16) {
+        LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(writer->context));
+        LLVMValueRef arguments[] = {a, b, LLVMConstInt(writer->i32, 10, false), a, all, LLVMConstInt(writer->i32, 4, false)};
+        return call_intrinsic(writer, "llvm.x86.avx512.mask.range.ps.512", NULL, 0, arguments, 6);
+    }
+    LLVMTypeRef type = value_type(writer, value->type);
+    return extreme_of(writer, true, true, b, call_intrinsic(writer, "llvm.fabs", &type, 1, &a, 1));
+}
+
 /* Floored quotient and its remainder; powers of two are a shift and a mask. */
 static LLVMValueRef floored(Writer *writer, const Value *value)
 {
@@ -535,6 +547,7 @@ LLVMValueRef write_value(Writer *writer, const Value *value)
         LLVMValueRef a = operand(writer, value, 0);
         return extreme_of(writer, is_real(value->type), value->op == OP_MIN, a, operand(writer, value, 1));
     }
+    case OP_MIN_ABS: return least_size(writer, value);
     case OP_ABS: return absolute(writer, value);
     case OP_SQRT: return unary(writer, value, "llvm.sqrt");
     case OP_FLOOR: return unary(writer, value, "llvm.floor");

@@ -160,6 +160,7 @@ static void place_intervals(const FitProblem *p, Fit *fit)
         fit->first = 0;
         fit->low = 0;
         fit->high = fit->width * (float)(fit->entries - 1);
+        fit->shift = few_bits((double)fit->high / 3);
     } else {
         double left = -p->low, right = p->high;
         int below = (int)(inner * left / (left + right) + 0.5);
@@ -204,7 +205,8 @@ static float last_factor(const Fit *fit, double rest)
     return factor;
 }
 
-/* Folded, intervals have their centres at multiples of the width, else in between: a slope may change at 0. */
+/* Folded, intervals have their centres at multiples of the width, else in between: a slope may change at 0. Shifted polynomials have one
+ * centre for all, near enough to where the function changes for coefficients that don't cancel each other; far out they are small. */
 static void fill_table(const FitProblem *p, Fit *fit)
 {
     bool folded = p->fold != FOLD_NONE;
@@ -215,7 +217,7 @@ static void fill_table(const FitProblem *p, Fit *fit)
         bool last = interval == fit->first + fit->entries - 1;
         if (!folded && interval == fit->first) powers[0] = p->rest_below;
         else if (last && (!p->times || rest == 0)) powers[0] = rest;
-        else interpolate(p, fit, centre, from, last ? centre : to, powers);
+        else interpolate(p, fit, fit->shifted ? (double)fit->shift : centre, from, last ? centre : to, powers);
         if (last && p->times && rest > 0) powers[0] = (double)last_factor(fit, rest);
         int entry = interval & (fit->entries - 1);
         for (int k = 0; k <= fit->degree; k++) fit->coefficients[k * fit->entries + entry] = (float)powers[k];
@@ -251,7 +253,7 @@ static float table_value(const Fit *fit, bool fused, float x)
         u = multiply_add(fused, number, -fit->width, place) - fit->width / 2;
     } else {
         number = multiply_add(fused, place, fit->inverse, ROUNDER) - ROUNDER;
-        u = multiply_add(fused, number, -fit->width, place);
+        u = fit->shifted ? place - fit->shift : multiply_add(fused, number, -fit->width, place);
     }
     const float *column = fit->coefficients + ((int)number & (fit->entries - 1));
     float value = column[fit->degree * fit->entries];
@@ -322,14 +324,14 @@ static int lookup_cost(const Target *target, int entries)
 static int table_cost(const FitProblem *p, const Fit *fit, const Target *target)
 {
     int around = 5 + (p->fold == FOLD_NONE ? 3 : 1) + (p->fold == FOLD_ODD ? 2 : 0) + (p->below != p->above ? 1 : 0);
-    return around + fit->degree + (fit->degree + 1) * lookup_cost(target, fit->entries);
+    return around - fit->shifted + fit->degree + (fit->degree + 1) * lookup_cost(target, fit->entries);
 }
 
-static Fit *try_table(Arena *arena, const FitProblem *p, int entries, int degree)
+static Fit *try_table(Arena *arena, const FitProblem *p, int entries, int degree, bool shifted)
 {
     Fit *fit = arena_new_object(arena, Fit);
     *fit = (Fit){.fold = p->fold, .times = p->times, .below = (float)p->below, .above = (float)p->above, .centre = (float)p->centre,
-                 .negative = p->negative, .one_sided = p->one_sided, .entries = entries, .degree = degree};
+                 .negative = p->negative, .one_sided = p->one_sided, .entries = entries, .degree = degree, .shifted = shifted};
     if (p->fold == FOLD_ODD && p->times && p->limited) fit->limit = (float)fabs(p->rest_above);
     place_intervals(p, fit);
     fill_table(p, fit);
@@ -341,14 +343,16 @@ static Fit *try_table(Arena *arena, const FitProblem *p, int entries, int degree
 Fit *fit_table(Arena *arena, const FitProblem *p, const Target *target, int most)
 {
     static const int sizes[] = {16, 8, 32};
+    bool exact_last = p->times && p->rest_above != 0; /* which a centre of its own makes sure of */
     /* By ascending cost; one table for all targets has 16 entries. */
     for (int cost = 1; cost < most; cost++)
         for (int s = 0; s < (target ? 3 : 1); s++)
-            for (int degree = 2; degree <= MOST_DEGREE; degree++) {
-                Fit shape = {.entries = sizes[s], .degree = degree};
-                if (table_cost(p, &shape, target) != cost) continue;
-                Fit *fit = try_table(arena, p, sizes[s], degree);
-                if (fit->worst <= MARGIN) return fit;
-            }
+            for (int degree = 2; degree <= MOST_DEGREE; degree++)
+                for (int shifted = p->fold != FOLD_NONE && !exact_last; shifted >= 0; shifted--) {
+                    Fit shape = {.entries = sizes[s], .degree = degree, .shifted = shifted != 0};
+                    if (table_cost(p, &shape, target) != cost) continue;
+                    Fit *fit = try_table(arena, p, sizes[s], degree, shifted != 0);
+                    if (fit->worst <= MARGIN) return fit;
+                }
     return NULL;
 }

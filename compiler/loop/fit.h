@@ -28,8 +28,10 @@ typedef struct {
     float low, high;        /* x is clamped to this (folded: |x| to high); the centres of the first and the last interval */
     float width, inverse;   /* of an interval; few bits, so that products with small integers are exact */
     int entries, degree;
+    bool shifted;           /* folded: all polynomials are in |x| - shift, not in its distance from the interval's centre: an operation less */
+    float shift;
     int first;              /* number of the first interval; 0 has its centre (folded) or its start at 0 */
-    float coefficients[(MOST_DEGREE + 1) * MOST_ENTRIES]; /* [power][interval modulo entries], in x - its centre */
+    float coefficients[(MOST_DEGREE + 1) * MOST_ENTRIES]; /* [power][interval modulo entries], in x - its centre or the shift */
     int one_sided;          /* 1, -1: y is a line for x > 0, < 0, 0 on the other side, but NaN at that side's infinity: the line is
                              * slope * (x - min(x, 0)), slope * (x - max(x, 0)), which are NaN there; 0: no such line */
     bool exception[2];      /* at -infinity, infinity: the form above is wrong there, y is … */

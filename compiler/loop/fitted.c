@@ -165,8 +165,10 @@ static Value *odd_value(Maths *m, const Fit *fit, Value *x, Value *place, Value 
 Value *maths_table(Maths *m, const Fit *fit, Value *x)
 {
     own_table(m, fit);
-    Value *place = fit->fold == FOLD_NONE ? maths_op(m, OP_MAX, number(m, (double)fit->low), x) : maths_op(m, OP_ABS, x, NULL);
-    place = keep_op(m, "place", OP_MIN, number(m, (double)fit->high), place);
+    Value *high = number(m, (double)fit->high), *place;
+    if (fit->fold == FOLD_EVEN && (fit->below != 0 || fit->above != 0)) place = keep_op(m, "place", OP_MIN_ABS, x, high); /* the line keeps a NaN */
+    else if (fit->fold == FOLD_NONE) place = keep_op(m, "place", OP_MIN, high, maths_op(m, OP_MAX, number(m, (double)fit->low), x));
+    else place = keep_op(m, "place", OP_MIN, high, maths_op(m, OP_ABS, x, NULL));
     Value *inverse = number(m, (double)fit->inverse), *rounder = number(m, ROUNDER), *width = number(m, -(double)fit->width), *sum, *u;
     if (fit->fold == FOLD_NONE) {
         Value *interval = keep_op(m, "interval", OP_FLOOR, maths_fma(m, place, inverse, number(m, -(double)FLT_MIN)), NULL);
@@ -174,7 +176,7 @@ Value *maths_table(Maths *m, const Fit *fit, Value *x)
         u = maths_op(m, OP_SUB, maths_fma(m, interval, width, place), number(m, (double)fit->width / 2));
     } else {
         sum = maths_keep(m, "sum", maths_fma(m, place, inverse, rounder));
-        u = maths_fma(m, maths_op(m, OP_SUB, sum, rounder), width, place);
+        u = fit->shifted ? maths_op(m, OP_SUB, place, number(m, (double)fit->shift)) : maths_fma(m, maths_op(m, OP_SUB, sum, rounder), width, place);
     }
     Value *index = keep_op(m, "at", OP_FLOAT_TO_BITS, sum, NULL);
     u = maths_keep(m, "u", u);
@@ -204,8 +206,9 @@ LoopFunction *fitted_function(Arena *arena, const Fits *fits, int function, cons
     Text text = text_new(arena);
     text_add(&text, "y = ");
     chain_print(&fitted->chain, &text);
-    text_printf(&text, ": %d intervals of %.4g, degree %d, %.0f %% of the error allowed", fit->entries, (double)fit->width, fit->degree,
-                100 * fit->worst);
+    text_printf(&text, ": %d intervals of %.4g, degree %d", fit->entries, (double)fit->width, fit->degree);
+    if (fit->shifted) text_printf(&text, " in |x| - %.4g", (double)fit->shift);
+    text_printf(&text, ", %.0f %% of the error allowed", 100 * fit->worst);
     result->comment = text_string(&text);
     result->result = maths_table(&maths, fit, build_variable(maths.builder, result->parameters[0]));
     return result;
