@@ -96,6 +96,25 @@ static void store_vector(Lowering *l, const Shape *shape, Value *base, int base_
     scope_pop(l);
 }
 
+/* Short of what a turn of a loop costs. */
+enum { TURNS = 4 };
+static bool is_quick(Lowering *l, const Shape *shape)
+{
+    const Expr *value = l->equation->value;
+    return !shape->reduce && !calls_functions(l, value) && vector_cost(l, value, shape->vector) == 0;
+}
+
+/* Vectors of [from, to), `width` elements in a turn. */
+static void map_vectors(Lowering *l, const Shape *shape, int64_t from, int64_t to, int64_t width)
+{
+    if (from == to) return;
+    Builder *build = l->build;
+    Statement *loop = to - from > width ? loop_open(l, shape->vector->name, build_int(build, from), build_int(build, to), width) : NULL;
+    Value *base = loop ? loop_variable(l, loop) : build_int(build, from);
+    for (int64_t offset = 0; offset < width; offset += l->target->lanes) store_vector(l, shape, base, loop ? scope_level(l) : 0, offset, NULL, NULL);
+    loop_close(l, loop);
+}
+
 /* Stores for all of the vector index, or once where there is none. */
 static void map_innermost(Lowering *l, const Shape *shape)
 {
@@ -107,12 +126,9 @@ static void map_innermost(Lowering *l, const Shape *shape)
     }
     int lanes = l->target->lanes;
     int64_t extent = shape->vector->extent, full = extent / lanes * lanes;
-    if (full == lanes) store_vector(l, shape, build_int(build, 0), 0, 0, NULL, NULL);
-    else if (full > 0) {
-        Statement *loop = loop_open(l, shape->vector->name, build_int(build, 0), build_int(build, full), lanes);
-        store_vector(l, shape, loop_variable(l, loop), scope_level(l), 0, NULL, NULL);
-        loop_close(l, loop);
-    }
+    int64_t most = is_quick(l, shape) ? TURNS * lanes : lanes, done = full / most * most;
+    map_vectors(l, shape, 0, done, most);
+    map_vectors(l, shape, done, full, lanes);
     if (full < extent) store_vector(l, shape, build_int(build, full), 0, 0, build_int(build, extent - full), NULL);
     lowering_vector(l, NULL);
 }
