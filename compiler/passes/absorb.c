@@ -1,6 +1,8 @@
 /* Pass absorb: sums of data times weights take over the scales and shifts around them, when weights are packed and in double:
  *   - behind the sum:  (sum[k](x[k] * w[k, n]) + b[n]) * s[n] + t[n]  is  sum[k](x[k] * w'[k, n]) + b'[n], with w' = w * s, b' = b * s + t
  *   - before it:       sum[k]((x[k] * s[k] + t[k]) * w[k, n])         is  sum[k](x[k] * w'[k, n]) + b'[n], with b' = sum[k](t[k] * w[k, n])
+ *   - past it:         sum[k]((x[k, n] * s[n] + t[n]) * w[m, k])      is  sum[k](x[k, n] * w[m, k]) * s[n] + t[n] * b'[m], with b' = sum[k](w[m, k]),
+ *                      where nothing else is left to compute before the sum
  * whether s and t are batch normalisation, a norm's own scale and shift, layer scale or what brings an input to mean 0. Values before
  * a sum change only where every reader is such a sum.
  * In: folded, fused equations.  Out: the same values from fewer run-time operations; notes on what was absorbed, and why not. A shift
@@ -200,6 +202,7 @@ typedef struct {
     Scope scope;
     const Expr *read;
     Expr *scale, *shift;
+    bool past;             /* the same for all that is summed: they go behind the sum */
 } Taker;
 
 typedef struct {
@@ -265,6 +268,14 @@ static Magnitudes magnitudes(const Expr *expr)
     return (Magnitudes){0, expr->function == FN_DIV ? a.most / b.least : INFINITY};
 }
 
+/* Whether a part differs between what is summed. */
+static bool uses_any(const Expr *part, const Expr *sum)
+{
+    for (int i = 0; part && i < sum->index_count; i++)
+        if (expr_uses(part, sum->indices[i])) return true;
+    return false;
+}
+
 /* NULL, or why the reader can't take them. */
 static const char *why_not(Absorber *a, const Equation *producer, Equation *reader, const Affine *affine, Taker *taker)
 {
@@ -284,11 +295,15 @@ static const char *why_not(Absorber *a, const Equation *producer, Equation *read
     if (zero && (affine->shift || zero->kind != EXPR_NUMBER || zero->number != 0)) return "what lies outside would be shifted too";
     Index *const *indices = taker->scope.indices.data;
     int index_total = taker->scope.indices.count;
-    if (taker->scale && !uses_no_more(taker->scale, taker->sum.weights, indices, index_total)) return "its scale doesn't run along the weights";
-    if (taker->shift && !uses_no_more(taker->shift, taker->sum.weights, indices, index_total)) return "its shift doesn't run along the weights";
+    if (index_count(taker->sum.weights, &taker->scope) > MAX_RANK) return "the weights have too many indices";
+    bool scale = !taker->scale || uses_no_more(taker->scale, taker->sum.weights, indices, index_total);
+    bool shift = !taker->shift || uses_no_more(taker->shift, taker->sum.weights, indices, index_total);
+    taker->past = !(scale && shift) && affine->base->kind == EXPR_READ && !uses_any(taker->scale, taker->sum.sum) && !uses_any(taker->shift, taker->sum.sum);
+    if (taker->past) return NULL;
+    if (!scale) return "its scale doesn't run along the weights";
+    if (!shift) return "its shift doesn't run along the weights";
     if (weights_in(a, taker->sum.weights).used_elsewhere) return "the weights are used elsewhere too";
     if (!weights_in(a, taker->sum.weights).weights && !weights_in(a, taker->scale).weights) return "there are only tables";
-    if (index_count(taker->sum.weights, &taker->scope) > MAX_RANK) return "the weights have too many indices";
     return NULL;
 }
 
@@ -308,6 +323,24 @@ static void take_over(Absorber *a, Tensor *base, Equation *reader, const Taker *
     }
     reader->value = replaced(module, reader->value, sum->sum, value);
     node_map_put(&a->taken, reader, (void *)1);
+}
+
+/* The sum over the reader's own base, then scale and shift: that as often as weights were added. */
+static void take_past(Absorber *a, Tensor *base, Equation *reader, const Taker *taker)
+{
+    Module *module = a->module;
+    const WeightedSum *sum = &taker->sum;
+    const Expr *old = sum->sum;
+    Place place = old->place;
+    Expr *read = expr_read(module, base, taker->read->count, taker->read->args, taker->read->otherwise, taker->read->place);
+    Expr *value = expr_reduce(module, REDUCE_SUM, old->index_count, old->indices, expr_apply(module, FN_MUL, read, sum->weights, NULL, place), place);
+    if (taker->scale) value = expr_apply(module, FN_MUL, value, taker->scale, NULL, place);
+    if (taker->shift) {
+        Expr *all = expr_reduce(module, REDUCE_SUM, old->index_count, old->indices, sum->weights, place);
+        all = packed(a, reader, &taker->scope, expr_substitute(module, all, NULL, 0));
+        value = expr_apply(module, FN_ADD, value, expr_apply(module, FN_MUL, taker->shift, all, NULL, place), NULL, place);
+    }
+    reader->value = replaced(module, reader->value, old, value);
 }
 
 /* Hands scale and shift of what the equation computes to its readers; NULL, or why not. */
@@ -330,9 +363,9 @@ static const char *hand_over(Absorber *a, Equation *producer, const Affine *affi
     const char *what = !affine->shift ? "scale" : !affine->scale ? "shift" : "scale and shift";
     for (int i = 0; i < links->readers.count; i++) {
         Equation *reader = links->readers.data[i];
-        take_over(a, base, reader, &takers[i]);
+        (takers[i].past ? take_past : take_over)(a, base, reader, &takers[i]);
         if (!view) continue;
-        note(a, reader, arena_printf(module->arena, "%s of %s taken into its weights", what, old->name));
+        note(a, reader, arena_printf(module->arena, "%s of %s taken %s", what, old->name, takers[i].past ? "past its sum" : "into its weights"));
         list_push(module->arena, &a->exposed, reader);
     }
     if (!view) note(a, producer, arena_printf(module->arena, "%s of %s taken into its readers' weights", what, old->name));
