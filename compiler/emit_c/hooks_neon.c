@@ -42,6 +42,8 @@ const char hooks_4[] =
     "GM_HOOK gm_v4 gm_v4_min(gm_v4 a, gm_v4 b) { return vbslq_f32(vcltq_f32(a, b), a, b); }\n"
     "GM_HOOK gm_v4 gm_v4_max(gm_v4 a, gm_v4 b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }\n"
     "GM_HOOK gm_v4 gm_v4_abs(gm_v4 a) { return vabsq_f32(a); }\n"
+    "GM_HOOK gm_v4 gm_v4_zip_low(gm_v4 a, gm_v4 b) { return vzip1q_f32(a, b); }\n"
+    "GM_HOOK gm_v4 gm_v4_zip_high(gm_v4 a, gm_v4 b) { return vzip2q_f32(a, b); }\n"
     "GM_HOOK gm_v4 gm_v4_min_abs(gm_v4 a, gm_v4 b) { return gm_v4_min(b, gm_v4_abs(a)); }\n"
     "GM_HOOK gm_v4 gm_v4_sqrt(gm_v4 a) { return vsqrtq_f32(a); }\n"
     "GM_HOOK gm_v4 gm_v4_floor(gm_v4 a) { return vrndmq_f32(a); }\n"

@@ -382,6 +382,8 @@ static Printed print(KernelPrinter *printer, const Value *value)
     case OP_FLOAT_TO_BITS: return convert(printer, value);
     case OP_SHIFT_LEFT:
     case OP_SHIFT_RIGHT: return shift(printer, value);
+    case OP_ZIP_LOW: return hook(printer, 'v', "zip_low", a, b, NULL);
+    case OP_ZIP_HIGH: return hook(printer, 'v', "zip_high", a, b, NULL);
     case OP_SCALE:
         if (is_vector(printer, value->type)) return hook(printer, 'v', "scale", a, b, NULL);
         helper_use(printer, HELPER_AS_FLOAT);

@@ -491,6 +491,16 @@ static LLVMValueRef swapped(Writer *writer, LLVMValueRef vector, int distance)
     return LLVMBuildShuffleVector(writer->builder, vector, LLVMGetPoison(LLVMTypeOf(vector)), constant_lanes(writer, order), "");
 }
 
+static LLVMValueRef zipped(Writer *writer, const Value *value)
+{
+    LLVMValueRef order[MOST_LANES];
+    for (int i = 0; i < writer->lanes; i++) {
+        int lane = i / 2 + (value->op == OP_ZIP_HIGH ? writer->lanes / 2 : 0);
+        order[i] = LLVMConstInt(writer->i32, (unsigned)(lane + i % 2 * writer->lanes), false);
+    }
+    return LLVMBuildShuffleVector(writer->builder, operand(writer, value, 0), operand(writer, value, 1), constant_lanes(writer, order), "");
+}
+
 static LLVMValueRef combined(Writer *writer, Op op, LLVMValueRef a, LLVMValueRef b)
 {
     if (op == OP_REDUCE_ADD) return LLVMBuildFAdd(writer->builder, a, b, "");
@@ -570,6 +580,8 @@ LLVMValueRef write_value(Writer *writer, const Value *value)
     case OP_FLOAT_TO_BITS: return convert(writer, value);
     case OP_SHIFT_LEFT:
     case OP_SHIFT_RIGHT: return shift(writer, value);
+    case OP_ZIP_LOW:
+    case OP_ZIP_HIGH: return zipped(writer, value);
     case OP_SCALE: return scale(writer, value);
     case OP_LOOKUP: return lookup(writer, value);
     case OP_CALL: return element_function(writer, value);

@@ -9,7 +9,9 @@
 
 #include "equation/index.h"
 
-enum { MOST_TURNED = 4, LEAST_EXTENT = 4 };
+#include <string.h>
+
+enum { MOST_TURNED = 4, LEAST_EXTENT = 4, MOST_LANES = 16 };
 
 typedef struct {
     const Index *vector, *other;     /* the result's neighbours lie along the one, the turned reads' along the other */
@@ -45,8 +47,9 @@ static void visit(Lowering *l, const Expr *expr, Turn *turn)
     if (plain && (stride == 0 || (stride == 1 && expr->tensor->type == TYPE_F32))) return;
     for (int k = 0; k < turn->read_count; k++)
         if (turn->reads[k] == expr) return;
-    const Index *other = plain && !expr->otherwise && expr->tensor->type == TYPE_F32 && !node_info(l, expr)->data ? neighbour_index(l, expr, turn) : NULL;
-    turn->possible = other && (!turn->other || turn->other == other) && turn->read_count < MOST_TURNED;
+    const Index *other = expr->tensor->type == TYPE_F32 && !node_info(l, expr)->data ? neighbour_index(l, expr, turn) : NULL;
+    bool worth = plain && !expr->otherwise; /* element by element too */
+    turn->possible = other && (worth || vector_cost(l, expr, other) == 0) && (!turn->other || turn->other == other) && turn->read_count < MOST_TURNED;
     if (!turn->possible) return;
     turn->other = other;
     turn->reads[turn->read_count++] = expr;
@@ -87,15 +90,44 @@ static void fill_block(Lowering *l, const Turn *turn, int which, Value *row, int
     loop_close(l, c);
 }
 
+/* The same for a whole block, in vectors along the other index. A round of zips takes the highest bit of the row's number to the lowest of
+ * the column's, and that of the column's to the lowest of the row's; after as many as they have bits, rows and columns have changed places. */
+static void turn_block(Lowering *l, const Turn *turn, int which, Value *row, int row_level, Value *column, int column_level)
+{
+    Builder *build = l->build;
+    int lanes = l->target->lanes;
+    Value *lines[MOST_LANES], *zipped[MOST_LANES];
+    lowering_vector(l, turn->other);
+    for (int c = 0; c < lanes; c++) {
+        scope_push(l, NULL);
+        scope_bind(l, turn->vector, column, column_level, c);
+        scope_bind_vector(l, turn->other, row, row_level, 0, NULL);
+        lines[c] = build_let(build, "line", lower_vector(l, turn->reads[which]));
+        scope_pop(l);
+    }
+    lowering_vector(l, NULL);
+    for (int round = lanes; round > 1; round /= 2) {
+        for (int k = 0; k < lanes; k++) {
+            Value *a = lines[k / 2], *b = lines[k / 2 + lanes / 2];
+            zipped[k] = build_let(build, "zip", build_op(build, k % 2 ? OP_ZIP_HIGH : OP_ZIP_LOW, a, b, NULL));
+        }
+        memcpy(lines, zipped, sizeof lines);
+    }
+    for (int r = 0; r < lanes; r++) build_store(build, turn->blocks[which], build_int(build, r * lanes), lines[r], NULL);
+}
+
 /* One block: `columns` lanes of vectors from `column` on, for `rows` positions from `row` on. */
 static void lower_block(Lowering *l, Turn *turn, Value *row, int row_level, Value *rows, Value *column, int column_level, int columns)
 {
     Builder *build = l->build;
     int lanes = l->target->lanes;
     Value *part = columns < lanes ? build_int(build, columns) : NULL;
+    int64_t count = 0;
     for (int k = 0; k < turn->read_count; k++) {
         turn->blocks[k] = build_array(build, "block", TYPE_F32, (int64_t)lanes * lanes);
-        fill_block(l, turn, k, row, row_level, rows, column, column_level, columns);
+        bool whole = columns == lanes && value_is_int(rows, &count) && count == lanes;
+        if (whole && vector_cost(l, turn->reads[k], turn->other) == 0) turn_block(l, turn, k, row, row_level, column, column_level);
+        else fill_block(l, turn, k, row, row_level, rows, column, column_level, columns);
     }
     Statement *loop = loop_open(l, turn->other->name, build_int(build, 0), rows, 1);
     Value *r = loop_variable(l, loop);

@@ -100,6 +100,7 @@ static bool types_fit(const Value *v)
         return (a == VALUE_VECTOR && type == VALUE_IVECTOR) || (a == VALUE_FLOAT && type == VALUE_I32);
     case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT: return a == type && is_bits(type) && v->whole > 0 && v->whole < 32;
     case OP_BITS_TO_FLOAT: return (a == VALUE_IVECTOR && type == VALUE_VECTOR) || (a == VALUE_I32 && type == VALUE_FLOAT);
+    case OP_ZIP_LOW: case OP_ZIP_HIGH: return a == VALUE_VECTOR && b == a && type == a;
     case OP_SCALE: return a == type && b == type && is_real(type);
     case OP_LOOKUP:
         return (v->whole == 8 || v->whole == 16 || v->whole == 32) &&

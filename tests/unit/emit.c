@@ -261,6 +261,8 @@ static float expected_operator(const Loaded *l, int test, int i, int lanes)
     case TEST_INTEGERS: return (float)(((whole - 3) | 1) - whole);
     case TEST_SUM: return sum;
     case TEST_PRODUCT: return product;
+    case TEST_ZIP_LOW: return lanes > 1 ? x[i % 2 * 16 + group + (i - group) / 2] : p;
+    case TEST_ZIP_HIGH: return lanes > 1 ? x[i % 2 * 16 + group + (i - group + lanes) / 2] : p;
     case TEST_LEAST: return least;
     case TEST_GREATEST: return greatest;
     case TEST_SCALARS: {

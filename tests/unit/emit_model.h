@@ -17,7 +17,7 @@ enum { ROWS = 20, COLUMNS = 37, IDS = 4 };
 enum {
     TEST_ADD, TEST_SUB, TEST_MUL, TEST_DIV, TEST_FMA, TEST_NEG, TEST_MIN, TEST_MAX, TEST_MIN_ABS, TEST_ABS, TEST_SQRT, TEST_FLOOR, TEST_ROUND, TEST_LT,
     TEST_LE, TEST_EQ, TEST_NE, TEST_AND, TEST_OR, TEST_NOT, TEST_FLAG, TEST_LANES, TEST_BITS, TEST_SHIFTS, TEST_INTEGERS, TEST_SUM,
-    TEST_PRODUCT, TEST_LEAST, TEST_GREATEST, TEST_SCALARS, TEST_WHOLE, TEST_CALL, OPS
+    TEST_PRODUCT, TEST_ZIP_LOW, TEST_ZIP_HIGH, TEST_LEAST, TEST_GREATEST, TEST_SCALARS, TEST_WHOLE, TEST_CALL, OPS
 };
 
 typedef struct {
@@ -167,6 +167,8 @@ static inline void emit_operators(EmitModel *m, LoopForm *form)
                                                                                             build_whole(b, ivector, 1), NULL), whole, NULL), NULL, NULL));
     emit_result(b, o, TEST_SUM, i, b->lanes > 1 ? build_splat(b, build_op(b, OP_REDUCE_ADD, p, NULL, NULL)) : p);
     emit_result(b, o, TEST_PRODUCT, i, b->lanes > 1 ? build_splat(b, build_op(b, OP_REDUCE_MUL, p, NULL, NULL)) : p);
+    emit_result(b, o, TEST_ZIP_LOW, i, b->lanes > 1 ? build_op(b, OP_ZIP_LOW, p, q, NULL) : p);
+    emit_result(b, o, TEST_ZIP_HIGH, i, b->lanes > 1 ? build_op(b, OP_ZIP_HIGH, p, q, NULL) : p);
     emit_result(b, o, TEST_LEAST, i, b->lanes > 1 ? build_splat(b, build_op(b, OP_REDUCE_MIN, p, NULL, NULL)) : p);
     emit_result(b, o, TEST_GREATEST, i, b->lanes > 1 ? build_splat(b, build_op(b, OP_REDUCE_MAX, p, NULL, NULL)) : p);
     /* Scalars beside vectors. */

@@ -175,6 +175,9 @@ static Datum interpret_value(Interpreter *in, const Value *value)
     case OP_VARIABLE: return in->variables[value->variable->id];
     case OP_LOAD: case OP_LOAD_VECTOR: case OP_LOAD_PART: interpret_load(in, value, operands, &result); break;
     case OP_SPLAT: for (int k = 0; k < width; k++) result.real[k] = a->real[0]; break;
+    case OP_ZIP_LOW: case OP_ZIP_HIGH:
+        for (int k = 0; k < width; k++) result.real[k] = (k % 2 ? b : a)->real[k / 2 + (value->op == OP_ZIP_HIGH ? width / 2 : 0)];
+        break;
     case OP_LANES: for (int k = 0; k < width; k++) result.real[k] = (float)k; break;
     case OP_LT: case OP_LE: case OP_EQ: case OP_NE:
         if (first == VALUE_INT) result.whole = interpret_compare(value->op, (double)a->whole, (double)b->whole);
