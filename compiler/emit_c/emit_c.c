@@ -202,7 +202,7 @@ static void print_c_forms(Emitter *emitter, Writer *writer)
         if (form->kernels.count != emitter->plan->kernels.count) bug("form %s has %d kernels", form->target->name, form->kernels.count);
         writer_comment(writer, arena_printf(emitter->arena, "---- %s: %s", form->target->name, form->target->help));
         if (vectors) writer_directive(writer, "#if defined(%s)", form->target->machine);
-        if (vectors) writer_text(writer, vector_hooks(form->target->lanes));
+        if (vectors) print_c_hooks(form->target, writer);
         writer_blank(writer);
         print_c_form(emitter, form, writer);
         if (vectors) {

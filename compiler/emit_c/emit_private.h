@@ -71,7 +71,7 @@ void print_c_machines(const Emitter *emitter, Writer *writer, bool runs_anywhere
 /* helpers.c */
 void helper_use(KernelPrinter *printer, Helper helper);
 void print_c_helpers(const Emitter *emitter, Writer *writer);
-const char *vector_hooks(int lanes);                             /* text of the section of hooks for a vector width */
+void print_c_hooks(const Target *target, Writer *writer);       /* the section of hooks for its vectors */
 extern const char hooks_4[];                                     /* hooks_neon.c */
 
 /* kernel.c: element functions and kernels of one form. */

@@ -4,6 +4,8 @@
 
 #include "support/bug.h"
 
+#include <string.h>
+
 /* In order of printing; a helper calls only those above it. */
 static const struct {
     Helper helper;
@@ -94,13 +96,13 @@ void print_c_helpers(const Emitter *emitter, Writer *writer)
     "#define GM_V" lanes "_SUM(sum) (sum)\n"                                                                                                \
     "#endif\n"
 
-/* H: static inline with the attribute of the section. */
+/* @: the target's attribute. */
 static const char hooks_16[] =
     "#ifndef GM_AVX512\n"
     "#if defined(__clang__)\n"
-    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw\"), min_vector_width(512)))\n"
+    "#define GM_AVX512 __attribute__((target(\"@\"), min_vector_width(512)))\n"
     "#else\n"
-    "#define GM_AVX512 __attribute__((target(\"avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw\")))\n"
+    "#define GM_AVX512 __attribute__((target(\"@\")))\n"
     "#endif\n"
     "#define GM_HOOK static inline GM_AVX512 __attribute__((always_inline, unused))\n"
     "typedef __m512 gm_v16;                                               /* 16 x f32 */\n"
@@ -257,7 +259,7 @@ static const char hooks_16[] =
 
 static const char hooks_8[] =
     "#ifndef GM_AVX2\n"
-    "#define GM_AVX2 __attribute__((target(\"avx2,fma,prfchw\")))\n"
+    "#define GM_AVX2 __attribute__((target(\"@\")))\n"
     "#define GM_HOOK static inline GM_AVX2 __attribute__((always_inline, unused))\n"
     "typedef __m256 gm_v8;                                                /* 8 x f32 */\n"
     "typedef int32_t gm_i8 __attribute__((vector_size(32)));\n"
@@ -358,10 +360,20 @@ static const char hooks_8[] =
     "#undef GM_HOOK\n"
     "#endif\n";
 
-const char *vector_hooks(int lanes)
+static const char *hooks_of(int lanes)
 {
     if (lanes == 16) return hooks_16;
     if (lanes == 8) return hooks_8;
     if (lanes == 4) return hooks_4;
     bug("no hooks for vectors of %d lanes", lanes);
+}
+
+void print_c_hooks(const Target *target, Writer *writer)
+{
+    const char *text = hooks_of(target->lanes);
+    for (const char *at; (at = strchr(text, '@')); text = at + 1) {
+        text_add_bytes(writer->out, text, (size_t)(at - text));
+        text_add(writer->out, target->attribute);
+    }
+    text_add(writer->out, text);
 }

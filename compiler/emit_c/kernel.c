@@ -388,7 +388,8 @@ static void print_kernel(Emitter *emitter, const LoopForm *form, FormFunctions *
     Reads reads = reads_of(emitter->arena, &loops->body, NULL);
     bool task_read = loops->task && *variable_reads(&reads, loops->task) > 0;
     if (task_read) variable_name(&printer, loops->task);
-    if (loops->threads) variable_name(&printer, loops->threads);
+    bool threads_read = loops->threads && *variable_reads(&reads, loops->threads) > 0;
+    if (threads_read) variable_name(&printer, loops->threads);
     for (int i = 0; i < loops->buffers.count; i++) buffer_name(&printer, loops->buffers.data[i]);
 
     Text body = text_new(emitter->arena);
@@ -411,8 +412,8 @@ static void print_kernel(Emitter *emitter, const LoopForm *form, FormFunctions *
     }
     if (printer.status_used) writer_line(writer, "int *const status = argument->status;");
     if (task_read) writer_line(writer, "const ptrdiff_t %s = task_index;", variable_name(&printer, loops->task));
-    if (loops->threads) writer_line(writer, "const ptrdiff_t %s = argument->threads;", variable_name(&printer, loops->threads));
-    if (!argument_used && !loops->threads) writer_line(writer, "(void)argument;");
+    if (threads_read) writer_line(writer, "const ptrdiff_t %s = argument->threads;", variable_name(&printer, loops->threads));
+    if (!argument_used && !threads_read) writer_line(writer, "(void)argument;");
     if (!task_read) writer_line(writer, "(void)task_index;");
     writer_text(writer, text_string(&body));
     writer_close(writer, "");
