@@ -58,9 +58,10 @@ class Piece:
         if any(row.disturbed for row in self.rows if row.engine == 'gmlpc'):  # like with like: nobody's good repetitions against all of another's
             self.rows = [Row(data, row, self.nop, self.fma, strict=False) for row in rows]
         self.best = {}
-        for row in self.rows:
-            if row.engine not in self.best or (row.disturbed, row.median) < (self.best[row.engine].disturbed, self.best[row.engine].median):
-                self.best[row.engine] = row
+        for engine in dict.fromkeys(row.engine for row in self.rows):
+            rows = [row for row in self.rows if row.engine == engine]
+            any_disturbed = any(row.disturbed for row in rows)  # like with like here too: all repetitions of every candidate
+            self.best[engine] = min(rows, key=lambda row: row.median_of_all if any_disturbed else row.median)
         self.ours = self.best.get('gmlpc')
 
     def ranking(self):
