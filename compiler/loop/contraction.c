@@ -124,6 +124,17 @@ static void choose_tasks(Lowering *l, Tiling *t)
             }
 }
 
+/* With more than one thread, whether each has rows of its own: then most of what it reads and what reads its results is its own, but all threads
+ * read all columns of the second operand, which are fetched ahead. Not where those are many more, or rows can't be halved. */
+enum { MOST_COLUMNS_A_ROW = 8 };
+static bool divides_rows(const Tiling *t)
+{
+    const Contraction *c = t->contraction;
+    int64_t other = t->tile_tasks > 1 ? t->tile_tasks : t->block_tasks, half = (t->cut.tiles + 1) / 2;
+    if (!t->row || t->copies || t->batches > 1 || t->block_tasks == 1 || other % 2 != 0 || group_extent(c->m, c->m_count, NULL) != t->rows) return false;
+    return is_computed(c->rows->tensor) && 2 * half * 32 <= t->cut.tiles * 33 && t->columns <= MOST_COLUMNS_A_ROW * t->rows;
+}
+
 /* --- groups of rows ------------------------------------------------------------------------------------------------ */
 static void choose_groups(Lowering *l, Tiling *t)
 {
@@ -153,15 +164,22 @@ typedef struct {
     Value *from, *to;
 } Range;
 
-/* The part of [0, total) that the share number `which` of `shares` is. */
-static Range task_range(Lowering *l, Value *which, int64_t total, int64_t shares, const char *name)
+/* Of all shares, those that a task has. */
+typedef struct {
+    Value *first, *count;
+    int64_t of;
+} Share;
+
+/* The part of [0, total) that they are. */
+static Range task_range(Lowering *l, const Share *share, int64_t total, const char *name)
 {
     Builder *build = l->build;
     Range range = {build_int(build, 0), build_int(build, total)};
+    int64_t shares = share->of;
     if (shares == 1) return range;
     Value *ends[2];
     for (int k = 0; k < 2; k++) {
-        Value *number = build_add(build, which, build_int(build, k));
+        Value *number = k == 0 ? share->first : build_add(build, share->first, share->count);
         if (total % shares == 0) ends[k] = build_mul(build, number, build_int(build, total / shares));
         else ends[k] = build_op(build, OP_FLOORDIV, build_mul(build, number, build_int(build, total)), build_int(build, shares), NULL);
         ends[k] = scope_settle(l, (Lowered){ends[k], 0}, arena_printf(l->arena, "%s_%s", name, k ? "end" : "begin")).value;
@@ -178,13 +196,40 @@ static Value *part_of_task(Lowering *l, int64_t below, int64_t count)
     return scope_settle(l, (Lowered){part, 0}, "part").value;
 }
 
+static Share share_of_task(Lowering *l, int64_t below, int64_t count)
+{
+    return (Share){part_of_task(l, below, count), build_int(l->build, 1), count};
+}
+
+/* Row tiles and column blocks of a task. Where threads divide the rows, the first tasks have the first rows: of two shares, or of those that a single
+ * thread has too. */
+static void divide(Lowering *l, Tiling *t, Share *tiles, Share *blocks)
+{
+    Builder *build = l->build;
+    *tiles = share_of_task(l, 1, t->tile_tasks);
+    *blocks = share_of_task(l, t->tile_tasks, t->block_tasks);
+    if (!divides_rows(t)) return;
+    Value *one = build_int(build, 1), *two = build_int(build, 2), *divided = build_op(build, OP_LT, one, threads_of_kernel(l), NULL);
+    bool halves = t->tile_tasks == 1;
+    int64_t parts = halves ? 2 : t->tile_tasks, below = l->kernel->tasks / parts;
+    divided = t->by_rows = scope_settle(l, (Lowered){divided, 0}, "by_rows").value;
+    Value *part = part_of_task(l, below, parts), *rest = build_op(build, OP_MOD, build_variable(build, l->kernel->task), build_int(build, below), NULL);
+    Value *part_of_one = halves ? build_int(build, 0) : tiles->first;
+    *tiles = (Share){build_op(build, OP_SELECT, divided, part, part_of_one), halves ? build_op(build, OP_SELECT, divided, one, two) : one, parts};
+    if (halves) rest = build_mul(build, rest, two);
+    *blocks = (Share){build_op(build, OP_SELECT, divided, rest, blocks->first), halves ? build_op(build, OP_SELECT, divided, two, one) : one, t->block_tasks};
+    Value **settled[] = {&tiles->first, &tiles->count, &blocks->first, &blocks->count};
+    static const char *const names[] = {"tile_share", "tile_shares", "block_share", "block_shares"};
+    for (int k = 0; k < 4; k++) *settled[k] = scope_settle(l, (Lowered){*settled[k], 0}, names[k]).value;
+}
+
 /* --- loops --------------------------------------------------------------------------------------------------------- */
 typedef struct {
     Tiling *tiling;
     Range batches, blocks;
     const Range *tiles; /* those to compute; NULL: this task's share */
     Range group;        /* of Tiling.group, where that is not the row */
-    Value *tile_part; /* this task's number among those that share the row tiles */
+    Share tiles_of_task;
     bool new_rows;    /* those of the first block may be met first … */
     Value *first;     /* … in the tasks of this FLAG; NULL: in all */
 } Nest;
@@ -227,7 +272,7 @@ static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
 {
     const Cut *cut = &tile->cut;
     Value *edge = build_int(l->build, cut->tall);
-    Range range = nest->tiles ? *nest->tiles : task_range(l, nest->tile_part, cut->tiles, nest->tiling->tile_tasks, "tile");
+    Range range = nest->tiles ? *nest->tiles : task_range(l, &nest->tiles_of_task, cut->tiles, "tile");
     tile->height = cut->height;
     tile->first_tile = range.from;
     if (tile->fills_copy) {
@@ -375,10 +420,10 @@ static void row_groups(Lowering *l, Nest *nest)
         return;
     }
     int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
-    Range all = t->group == t->row ? task_range(l, nest->tile_part, extent, t->tile_tasks, "tile") : (Range){build_int(build, 0), build_int(build, extent)};
+    Range all = t->group == t->row ? task_range(l, &nest->tiles_of_task, extent, "tile") : (Range){build_int(build, 0), build_int(build, extent)};
     Statement *loop = loop_open(l, "group", all.from, all.to, t->group_size);
     Value *end = build_add(build, loop_variable(l, loop), build_int(build, t->group_size));
-    if (extent % t->group_size != 0 || t->tile_tasks > 1) end = smaller(l, end, all.to);
+    if (extent % t->group_size != 0 || nest->tiles_of_task.of > 1) end = smaller(l, end, all.to);
     nest->group = (Range){loop_variable(l, loop), scope_settle(l, (Lowered){end, scope_level(l)}, "group_end").value};
     if (t->group == t->row) nest->tiles = &nest->group;
     outer_columns(l, nest, 0);
@@ -447,7 +492,7 @@ bool contraction_tiling(Lowering *l, const Equation *equation, const Contraction
 void contraction_tiles(Lowering *l, Tiling *tiling, Value *from, Value *to)
 {
     Range tiles = {from, to};
-    Nest nest = {.tiling = tiling, .tiles = &tiles, .blocks = {build_int(l->build, 0), build_int(l->build, tiling->blocks)}};
+    Nest nest = {.tiling = tiling, .tiles = &tiles, .tiles_of_task = {.of = 1}, .blocks = {build_int(l->build, 0), build_int(l->build, tiling->blocks)}};
     outer_columns(l, &nest, 0);
 }
 
@@ -466,11 +511,10 @@ bool lower_contraction(Lowering *l)
     l->kernel->tile = tile;
     l->kernel->tasks = tiling.batch_tasks * tiling.block_tasks * tiling.tile_tasks;
     Nest nest = {.tiling = &tiling};
-    nest.tile_part = part_of_task(l, 1, tiling.tile_tasks);
-    Value *block_part = part_of_task(l, tiling.tile_tasks, tiling.block_tasks);
-    Value *batch_part = part_of_task(l, tiling.tile_tasks * tiling.block_tasks, tiling.batch_tasks);
-    nest.blocks = task_range(l, block_part, tiling.blocks, tiling.block_tasks, "block");
-    nest.batches = task_range(l, batch_part, tiling.batches, tiling.batch_tasks, "batch");
+    Share block_share, batch_share = share_of_task(l, tiling.tile_tasks * tiling.block_tasks, tiling.batch_tasks);
+    divide(l, &tiling, &nest.tiles_of_task, &block_share);
+    nest.blocks = task_range(l, &block_share, tiling.blocks, "block");
+    nest.batches = task_range(l, &batch_share, tiling.batches, "batch");
     nest.new_rows = meets_new_rows(l, &tiling, rows_bytes(l, &tiling), &nest.first);
     batches(l, &nest);
     return true;

@@ -54,6 +54,11 @@ static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahe
     if (block % t->panel != 0 && t->panel % block != 0) return;
     ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
     ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
+    ahead->stride = build_int(l->build, ahead->step);
+    if (t->by_rows && t->tile_tasks == 1 && !t->group && ahead->lines == 1) { /* each thread has half of the tiles */
+        Value *twice = build_int(l->build, (2 * block + tiles - 1) / tiles);
+        ahead->stride = scope_settle(l, (Lowered){build_op(l->build, OP_SELECT, t->by_rows, twice, ahead->stride), 0}, "ahead").value;
+    }
     Address next = tile->columns;
     next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
     /* Blocks of part of a panel share the next one. */
@@ -61,7 +66,7 @@ static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahe
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
     Builder *build = l->build;
     Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
-    ahead->start = build_add(build, address_value(l, &next), build_mul(build, before, build_int(build, count * ahead->step)));
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, build_mul(build, before, build_int(build, count)), ahead->stride));
 }
 
 /* Rows of columns: the lines beside this block, in turns, each only once where there are tiles enough: another request for it costs
@@ -73,6 +78,7 @@ static void next_columns(Lowering *l, const Tile *tile, const Reduced *step, Ahe
     int64_t steps = tile->copy ? tile->steps : step->extent;
     ahead->lines = (int)((lines + tiles - 1) / tiles);
     ahead->step = step->column_stride;
+    ahead->stride = build_int(build, ahead->step);
     if (lines % ahead->lines != 0) ahead->lines = (int)lines;
     int64_t turns = lines / ahead->lines;
     while (steps_a_turn(l, steps) % (2 * ahead->apart) == 0 && 2 * ahead->apart * turns <= tiles) ahead->apart *= 2;
@@ -112,22 +118,23 @@ void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns)
 {
     Builder *build = l->build;
     if (ahead->apart > 1) step = build_op(build, OP_FLOORDIV, step, build_int(build, ahead->apart), NULL);
-    Value *place = build_add(build, ahead->start, build_mul(build, step, build_int(build, ahead->step)));
+    Value *place = build_add(build, ahead->start, build_mul(build, step, ahead->stride));
     int64_t fetched = 0;
     for (int64_t q = 0; q < turns / ahead->apart; q++) {
         if (q > 0 && q * ahead->step < fetched) continue;
-        fetched = q * ahead->step;
-        for (int k = 0; k < ahead->lines; k++, fetched += LINE_FLOATS)
-            prefetch(l, ahead->buffer, build_add(build, place, build_int(build, fetched)));
+        fetched = q * ahead->step + (int64_t)ahead->lines * LINE_FLOATS;
+        Value *first = build_add(build, place, build_mul(build, ahead->stride, build_int(build, q)));
+        for (int k = 0; k < ahead->lines; k++) prefetch(l, ahead->buffer, build_add(build, first, build_int(build, (int64_t)k * LINE_FLOATS)));
     }
 }
 
 Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *inner, int count)
 {
     Builder *build = l->build;
-    int64_t steps = ahead->step;
+    int64_t steps = 1;
     for (int k = 0; k < count; k++) steps *= inner[k].extent;
-    return scope_settle(l, (Lowered){build_add(build, ahead->start, build_mul(build, outer, build_int(build, steps))), scope_level(l)}, "next").value;
+    Value *far = build_mul(build, build_mul(build, outer, build_int(build, steps)), ahead->stride);
+    return scope_settle(l, (Lowered){build_add(build, ahead->start, far), scope_level(l)}, "next").value;
 }
 
 /* --- rows ---------------------------------------------------------------------------------------------------------- */
@@ -135,10 +142,17 @@ Value *ahead_from(Lowering *l, const Ahead *ahead, Value *outer, const Reduced *
  * weights and inputs; but the first task's of a thread alone pay for it. Fewer bytes than a near cache holds are there soon. */
 enum { NEAR_BYTES = 32 * 1024 };
 
-static bool is_computed(const Tensor *tensor)
+bool is_computed(const Tensor *tensor)
 {
     Storage storage = tensor_layout(tensor)->storage;
     return storage == STORE_ARENA || storage == STORE_OUTPUT || storage == STORE_NONE;
+}
+
+Value *threads_of_kernel(Lowering *l)
+{
+    LoopKernel *kernel = l->kernel;
+    if (!kernel->threads) kernel->threads = build_name(l->build, VALUE_INT, "threads");
+    return build_variable(l->build, kernel->threads);
 }
 
 /* Thread k of n begins with task T k / n; a task is among the `m` from there on when a multiple of T / n lies in the last m. */
@@ -146,8 +160,7 @@ static Value *is_first_of_thread(Lowering *l, int64_t m)
 {
     Builder *build = l->build;
     LoopKernel *kernel = l->kernel;
-    kernel->threads = build_name(build, VALUE_INT, "threads");
-    Value *threads = build_variable(build, kernel->threads);
+    Value *threads = threads_of_kernel(l);
     Value *past = build_mul(build, build_sub(build, build_int(build, m - 1), build_variable(build, kernel->task)), threads);
     past = build_op(build, OP_MOD, past, build_int(build, kernel->tasks), NULL);
     return build_op(build, OP_LT, past, build_mul(build, threads, build_int(build, m)), NULL);
@@ -175,8 +188,8 @@ bool meets_new_rows(Lowering *l, const Tiling *t, int64_t bytes, Value **first)
     bool computed = is_computed(c->rows->tensor);
     if (l->kernel->tasks == 1) return !computed;
     Builder *build = l->build;
-    Value *flag = is_first_of_thread(l, t->tile_tasks);
-    if (computed) flag = build_op(build, OP_AND, build_op(build, OP_LT, build_int(build, 1), build_variable(build, l->kernel->threads), NULL), flag, NULL);
+    Value *flag = is_first_of_thread(l, t->by_rows ? 1 : t->tile_tasks);
+    if (computed) flag = build_op(build, OP_AND, build_op(build, OP_LT, build_int(build, 1), threads_of_kernel(l), NULL), flag, NULL);
     *first = scope_settle(l, (Lowered){flag, 0}, "first").value;
     return true;
 }

@@ -57,6 +57,7 @@ typedef struct {
     int64_t sums_count;
     Buffer *copy, *sums;       /* of a block's columns, [steps, width * lanes]; of row tiles, [tiles, height, width * lanes], where chunks > 1 */
     int64_t batches, batch_tasks, block_tasks, tile_tasks;
+    Value *by_rows;            /* FLAG: each thread has rows of its own, as far as tasks go; NULL: never */
 } Tiling;
 
 typedef struct {
@@ -149,10 +150,15 @@ void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int6
 typedef struct {
     Buffer *buffer;
     Value *start;       /* subscript of the first line at step 0; NULL: not worth it */
-    int64_t step;       /* elements from one step to the next */
+    int64_t step;       /* elements from one step to the next … */
+    Value *stride;      /* … INT: where fewer tiles share a block they are more */
     int lines;          /* of a step */
     int apart;          /* so many tiles share out the steps of the next columns: each fetches those of its part, one every `apart` of its own */
 } Ahead;
+/* Whether a kernel computes it: not an input or weights. */
+bool is_computed(const Tensor *tensor);
+/* INT: how many share the kernel's tasks, 0: unknown. */
+Value *threads_of_kernel(Lowering *l);
 /* Whether rows of a contraction are worth fetching ahead where a thread meets them first. Out: where that is, a FLAG; NULL: in every task. */
 bool meets_new_rows(Lowering *l, const Tiling *t, int64_t bytes, Value **first);
 /* From the rows of a tile of that height to those of the next, in elements; 0: there are none, or they don't lie step by step. */
