@@ -45,6 +45,7 @@ const char hooks_4[] =
     "GM_HOOK gm_v4 gm_v4_zip_low(gm_v4 a, gm_v4 b) { return vzip1q_f32(a, b); }\n"
     "GM_HOOK gm_v4 gm_v4_zip_high(gm_v4 a, gm_v4 b) { return vzip2q_f32(a, b); }\n"
     "GM_HOOK gm_v4 gm_v4_min_abs(gm_v4 a, gm_v4 b) { return gm_v4_min(b, gm_v4_abs(a)); }\n"
+    "GM_HOOK gm_v4 gm_v4_positive(gm_v4 a) { return a - gm_v4_min(a, gm_v4_splat(0.0f)); }\n"
     "GM_HOOK gm_v4 gm_v4_sqrt(gm_v4 a) { return vsqrtq_f32(a); }\n"
     "GM_HOOK gm_v4 gm_v4_floor(gm_v4 a) { return vrndmq_f32(a); }\n"
     "GM_HOOK gm_v4 gm_v4_round(gm_v4 a) { return vrndnq_f32(a); }\n"

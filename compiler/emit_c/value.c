@@ -235,6 +235,15 @@ static Printed least_size(KernelPrinter *printer, const Value *value)
     return helper(printer, HELPER_MIN, "gm_min", b, &size);
 }
 
+static Printed positive_part(KernelPrinter *printer, const Value *value)
+{
+    const Value *a = value->operands[0];
+    if (is_vector(printer, value->type)) return hook(printer, 'v', "positive", a, NULL, NULL);
+    Value zero = {.op = OP_NUMBER, .type = value->type}, least = {.op = OP_MIN, .type = value->type, .operands = {value->operands[0], &zero}};
+    Value part = {.op = OP_SUB, .type = value->type, .operands = {value->operands[0], &least}};
+    return sum(printer, &part);
+}
+
 /* A function of one value: helper for a scalar, hook for a vector. */
 static Printed unary(KernelPrinter *printer, const Value *value, Helper which, const char *name)
 {
@@ -356,6 +365,7 @@ static Printed print(KernelPrinter *printer, const Value *value)
     case OP_MIN:
     case OP_MAX: return extreme(printer, value);
     case OP_MIN_ABS: return least_size(printer, value);
+    case OP_POSITIVE: return positive_part(printer, value);
     case OP_ABS:
         if (value->type == VALUE_INT) return helper(printer, HELPER_INT_ABS, "gm_int_abs", a, NULL);
         return unary(printer, value, HELPER_ABS, "abs");

@@ -273,6 +273,18 @@ static LLVMValueRef least_size(Writer *writer, const Value *value)
     return extreme_of(writer, true, true, b, call_intrinsic(writer, "llvm.fabs", &type, 1, &a, 1));
 }
 
+static LLVMValueRef positive_part(Writer *writer, const Value *value)
+{
+    LLVMValueRef a = operand(writer, value, 0);
+    LLVMTypeRef type = value_type(writer, value->type);
+    if (value_is_vector(writer, value->type) && writer->lanes == 16) { /* by class of a: see gm_v16_positive */
+        LLVMValueRef table = constant_splat(writer, LLVMConstInt(writer->i32, 0x18131122, false)), all = LLVMConstAllOnes(LLVMInt16TypeInContext(writer->context));
+        LLVMValueRef arguments[] = {a, a, table, LLVMConstInt(writer->i32, 0, false), all, LLVMConstInt(writer->i32, 4, false)};
+        return call_intrinsic(writer, "llvm.x86.avx512.maskz.fixupimm.ps.512", NULL, 0, arguments, 6);
+    }
+    return LLVMBuildFSub(writer->builder, a, extreme_of(writer, true, true, a, LLVMConstNull(type)), "");
+}
+
 /* Floored quotient and its remainder; powers of two are a shift and a mask. */
 static LLVMValueRef floored(Writer *writer, const Value *value)
 {
@@ -558,6 +570,7 @@ LLVMValueRef write_value(Writer *writer, const Value *value)
         return extreme_of(writer, is_real(value->type), value->op == OP_MIN, a, operand(writer, value, 1));
     }
     case OP_MIN_ABS: return least_size(writer, value);
+    case OP_POSITIVE: return positive_part(writer, value);
     case OP_ABS: return absolute(writer, value);
     case OP_SQRT: return unary(writer, value, "llvm.sqrt");
     case OP_FLOOR: return unary(writer, value, "llvm.floor");

@@ -157,7 +157,7 @@ static ValueType result_type(Op op, const Value *a, const Value *b)
     case OP_REDUCE_ADD: case OP_REDUCE_MUL: case OP_REDUCE_MIN: case OP_REDUCE_MAX: return VALUE_FLOAT;
     case OP_LANES: return VALUE_VECTOR;
     case OP_NUMBER: case OP_INT: case OP_VARIABLE: case OP_LOAD: case OP_LOAD_VECTOR: case OP_LOAD_PART: case OP_ADD: case OP_SUB:
-    case OP_MUL: case OP_DIV: case OP_FMA: case OP_NEG: case OP_MIN: case OP_MAX: case OP_MIN_ABS: case OP_ABS: case OP_SQRT: case OP_FLOOR:
+    case OP_MUL: case OP_DIV: case OP_FMA: case OP_NEG: case OP_MIN: case OP_MAX: case OP_MIN_ABS: case OP_POSITIVE: case OP_ABS: case OP_SQRT: case OP_FLOOR:
     case OP_ROUND: case OP_FLOORDIV: case OP_MOD: case OP_AND: case OP_OR: case OP_NOT: case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT:
     case OP_SCALE: case OP_ZIP_LOW: case OP_ZIP_HIGH: case OP_CALL: case OP_COUNT: break;
     }

@@ -123,5 +123,5 @@ void lower_edge_tile(Lowering *l, const Tile *tile)
         dots.count = tile->height - dots.first < most ? tile->height - dots.first : most;
         sum_rows(l, &dots, &rows, &step, sums);
     }
-    lower_epilogue(l, tile, sums);
+    lower_epilogue(l, tile, tile->tiling->contraction->reduce, sums);
 }

@@ -140,7 +140,7 @@ static Value *line_of(Maths *m, const Fit *fit, Value *x)
 {
     Value *zero = number(m, 0);
     if (fit->one_sided) {
-        Value *other = maths_op(m, fit->one_sided > 0 ? OP_MIN : OP_MAX, x, zero), *side = maths_op(m, OP_SUB, x, other);
+        Value *side = fit->one_sided > 0 ? maths_op(m, OP_POSITIVE, x, NULL) : maths_op(m, OP_SUB, x, maths_op(m, OP_MAX, x, zero));
         float slope = fit->one_sided > 0 ? fit->above : fit->below;
         return slope == 1 ? side : maths_op(m, OP_MUL, side, number(m, (double)slope));
     }

@@ -8,6 +8,7 @@
 typedef struct {
     Variable *accumulators[MOST_HEIGHT][MOST_WIDTH];
     Value *sums[MOST_HEIGHT][MOST_WIDTH];
+    const Expr *summed; /* what they are: the sum, or the sum and what it started with */
 } Registers;
 
 /* Where a step of the reduction finds what it multiplies; `copy`: where a tile that fills the copy of the columns stores them. */
@@ -245,6 +246,71 @@ static void reduce_tile(Lowering *l, const Tile *tile, Registers *registers, con
     multiply_add_steps(l, tile, registers, &last, steps, steps->extent - whole);
 }
 
+/* --- start --------------------------------------------------------------------------------------------------------- */
+static Value *part_of(Lowering *l, const Tile *tile, int vector)
+{
+    return tile->part && vector == tile->width - 1 ? build_int(l->build, tile->part) : NULL;
+}
+
+static void bind_column(Lowering *l, const Tile *tile, Value *base, int level, int64_t offset, Value *part)
+{
+    if (l->target->lanes > 1) scope_bind_vector(l, tile->tiling->column, base, level, offset, part);
+    else scope_bind(l, tile->tiling->column, base, level, offset);
+}
+
+/* In: the nodes that have `reduce` as an operand, counted; the last of them. */
+static int users_of(const Expr *expr, const Expr *reduce, const Expr **user)
+{
+    int count = 0;
+    if (expr->kind == EXPR_READ && expr->otherwise) count += users_of(expr->otherwise, reduce, user);
+    for (int k = 0; k < expr->count; k++) {
+        if (expr->args[k] == reduce) {
+            count += *user != expr;
+            *user = expr;
+        } else
+            count += users_of(expr->args[k], reduce, user);
+    }
+    return count;
+}
+
+/* Weights that are added to nothing but the sum, as a bias is: the sum starts with them, which saves an addition. NULL: none. With --reproducible all
+ * sums start with 0: those of the last columns are of another form in each target. */
+static const Expr *added_weights(Lowering *l, const Tile *tile, const Expr **summed)
+{
+    const Tiling *t = tile->tiling;
+    const Expr *reduce = t->contraction->reduce, *user = NULL;
+    *summed = reduce;
+    if (t->sums || tile->more || l->plan->reproducible || users_of(l->equation->value, reduce, &user) != 1) return NULL;
+    if (user->kind != EXPR_APPLY || user->function != FN_ADD) return NULL;
+    const Expr *added = user->args[user->args[0] == reduce];
+    if (added->kind != EXPR_READ || added->otherwise || added->tensor->type != TYPE_F32 || node_info(l, added)->data || is_computed(added->tensor)) return NULL;
+    if (l->target->lanes > 1 && vector_cost(l, added, t->column) > 0) return NULL;
+    *summed = user;
+    return added;
+}
+
+/* What the accumulators of one vector of columns start with. */
+static void start_sums(Lowering *l, const Tile *tile, Registers *registers, const Expr *added, int v)
+{
+    Builder *build = l->build;
+    const Tiling *t = tile->tiling;
+    scope_push(l, NULL);
+    if (added) {
+        lowering_vector(l, t->column);
+        bind_column(l, tile, tile->column, tile->column_level, (int64_t)v * l->target->lanes, part_of(l, tile, v));
+    }
+    for (int r = 0; r < tile->height; r++) {
+        Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : build_number(build, builder_vector_type(build), 0);
+        scope_push(l, NULL);
+        if (added && t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
+        if (added) start = lower_vector(l, added);
+        scope_pop(l);
+        registers->accumulators[r][v] = build_accumulator(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
+    }
+    lowering_vector(l, NULL);
+    scope_pop(l);
+}
+
 /* --- epilogue ------------------------------------------------------------------------------------------------------ */
 static int count_operations(const Expr *expr)
 {
@@ -263,21 +329,10 @@ static bool is_short(Lowering *l, const Tile *tile)
     return count_operations(value) <= SHORT_EPILOGUE && !calls_functions(l, value) && !node_info(l, value)->data;
 }
 
-static Value *part_of(Lowering *l, const Tile *tile, int vector)
-{
-    return tile->part && vector == tile->width - 1 ? build_int(l->build, tile->part) : NULL;
-}
-
-static void bind_column(Lowering *l, const Tile *tile, Value *base, int level, int64_t offset, Value *part)
-{
-    if (l->target->lanes > 1) scope_bind_vector(l, tile->tiling->column, base, level, offset, part);
-    else scope_bind(l, tile->tiling->column, base, level, offset);
-}
-
 /* Stores epilogue(sum) for the bound row and columns. */
-static void store_sum(Lowering *l, const Expr *reduce, Value *sum)
+static void store_sum(Lowering *l, const Expr *summed, Value *sum)
 {
-    scope_remember(l, reduce, (Lowered){sum, scope_level(l)});
+    scope_remember(l, summed, (Lowered){sum, scope_level(l)});
     store_result(l, lower_vector(l, l->equation->value));
 }
 
@@ -291,7 +346,7 @@ static void epilogue_in_registers(Lowering *l, const Tile *tile, Registers *regi
         for (int r = 0; r < tile->height; r++) {
             scope_push(l, NULL);
             if (t->row) scope_bind(l, t->row, tile->row, tile->row_level, r);
-            store_sum(l, t->contraction->reduce, registers->sums[r][v]);
+            store_sum(l, registers->summed, registers->sums[r][v]);
             scope_pop(l);
         }
         scope_pop(l);
@@ -300,14 +355,14 @@ static void epilogue_in_registers(Lowering *l, const Tile *tile, Registers *regi
 }
 
 /* One vector of the copy, `at` elements into its row. */
-static void epilogue_vector(Lowering *l, const Tile *tile, Buffer *copy, Value *row_start, Value *column, Value *at, Value *part)
+static void epilogue_vector(Lowering *l, const Tile *tile, const Expr *summed, Buffer *copy, Value *row_start, Value *column, Value *at, Value *part)
 {
     Builder *build = l->build;
     scope_push(l, NULL);
     bind_column(l, tile, column, scope_level(l), 0, part);
     Value *sum = build_load_vector(build, copy, build_add(build, row_start, at), NULL);
     sum = build_let(build, "total", sum);
-    store_sum(l, tile->tiling->contraction->reduce, sum);
+    store_sum(l, summed, sum);
     scope_pop(l);
 }
 
@@ -319,18 +374,26 @@ static void epilogue_in_loops(Lowering *l, const Tile *tile, Registers *register
     for (int r = 0; r < tile->height; r++)
         for (int v = 0; v < tile->width; v++)
             build_store(build, copy, build_int(build, r * row_size + v * lanes), registers->sums[r][v], NULL);
-    lower_epilogue(l, tile, copy);
+    lower_epilogue(l, tile, registers->summed, copy);
 }
 
-void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy)
+/* A loop of many turns ends with a branch that no processor expects. */
+enum { VECTORS_A_TURN = 4 };
+void lower_epilogue(Lowering *l, const Tile *tile, const Expr *summed, Buffer *copy)
 {
     Builder *build = l->build;
     const Tiling *t = tile->tiling;
     int lanes = l->target->lanes, row_size = tile->width * lanes, full = tile->part ? tile->width - 1 : tile->width;
     int outer_floor = l->vector_floor;
     l->vector_floor = scope_level(l);
-    Statement *rows = loop_open(l, "r", build_int(build, 0), build_int(build, tile->height), 1);
+    int together = tile->width < VECTORS_A_TURN && tile->height % (VECTORS_A_TURN / tile->width) == 0 ? VECTORS_A_TURN / tile->width : 1;
+    Statement *rows = loop_open(l, "r", build_int(build, 0), build_int(build, tile->height), together), *turns = NULL;
     Value *r = loop_variable(l, rows);
+    if (together > 1) {
+        turns = loop_open(l, "turn", build_int(build, 0), build_int(build, together), 1);
+        turns->unrolled = true;
+        r = build_add(build, r, loop_variable(l, turns));
+    }
     if (t->row) {
         Value *row = scope_settle(l, (Lowered){build_add(build, tile->row, r), scope_level(l)}, t->row->name).value;
         scope_bind(l, t->row, row, scope_level(l), 0);
@@ -342,15 +405,16 @@ void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy)
         vectors->unrolled = true;
         Value *c = loop_variable(l, vectors);
         Value *column = scope_settle(l, (Lowered){build_add(build, tile->column, c), scope_level(l)}, t->column->name).value;
-        epilogue_vector(l, tile, copy, row_start, column, c, NULL);
+        epilogue_vector(l, tile, summed, copy, row_start, column, c, NULL);
         loop_close(l, vectors);
     }
     if (tile->part) {
         Value *c = build_int(build, (int64_t)full * lanes);
         Value *column = scope_settle(l, (Lowered){build_add(build, tile->column, c), tile->column_level}, t->column->name).value;
-        epilogue_vector(l, tile, copy, row_start, column, c, build_int(build, tile->part));
+        epilogue_vector(l, tile, summed, copy, row_start, column, c, build_int(build, tile->part));
     }
     lowering_vector(l, NULL);
+    if (turns) loop_close(l, turns);
     loop_close(l, rows);
     l->vector_floor = outer_floor;
 }
@@ -370,15 +434,11 @@ void lower_tile(Lowering *l, Tile *tile)
     const Contraction *c = t->contraction;
     if (tile->height > MOST_HEIGHT || tile->width > MOST_WIDTH) bug("lowering: a tile of %d x %d", tile->height, tile->width);
     Registers registers;
-    Value *zero = build_number(build, builder_vector_type(build), 0);
     Reduced steps[MAX_RANK];
     int step_count = reduction_steps(l, c, steps);
     Operands operands = {.rows = row_address(l, tile), .columns = tile->columns};
-    for (int r = 0; r < tile->height; r++)
-        for (int v = 0; v < tile->width; v++) {
-            Value *start = t->sums ? build_load_vector(build, t->sums, sums_place(l, tile, r, v), NULL) : zero;
-            registers.accumulators[r][v] = build_accumulator(build, arena_printf(l->arena, "acc_%d_%d", r, v), start);
-        }
+    const Expr *added = added_weights(l, tile, &registers.summed);
+    for (int v = 0; v < tile->width; v++) start_sums(l, tile, &registers, added, v);
     Ahead ahead = look_ahead(l, tile, steps, step_count);
     if (tile->copy) {
         address_add_term(&operands.rows, tile->first_step, steps->row_stride, tile->step_level);

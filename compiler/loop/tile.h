@@ -118,8 +118,8 @@ void tile_columns(Lowering *l, Tile *tile);
 /* In the scope of the row tile. */
 void lower_tile(Lowering *l, Tile *tile);
 
-/* Of a tile whose sums are in `copy`, [height, width * lanes]. */
-void lower_epilogue(Lowering *l, const Tile *tile, Buffer *copy);
+/* Of a tile whose sums are in `copy`, [height, width * lanes]; summed: the node of the equation that they are. */
+void lower_epilogue(Lowering *l, const Tile *tile, const Expr *summed, Buffer *copy);
 
 /* --- edge.c -------------------------------------------------------------------------------------------------------- */
 void choose_edge(Lowering *l, Tiling *t);                      /* takes it from the columns */

@@ -85,7 +85,7 @@ static bool types_fit(const Value *v)
     case OP_NEG: case OP_ABS: return a == type && (is_real(type) || type == VALUE_INT);
     case OP_MIN: case OP_MAX: return a == type && b == type && (is_real(type) || type == VALUE_INT);
     case OP_MIN_ABS: return a == type && b == type && is_real(type);
-    case OP_SQRT: case OP_FLOOR: case OP_ROUND: return a == type && is_real(type);
+    case OP_POSITIVE: case OP_SQRT: case OP_FLOOR: case OP_ROUND: return a == type && is_real(type);
     case OP_FLOORDIV: case OP_MOD: return a == VALUE_INT && b == VALUE_INT && type == VALUE_INT;
     case OP_LT: case OP_LE: case OP_EQ: case OP_NE:
         return a == b && (is_real(a) || a == VALUE_INT) && type == (a == VALUE_VECTOR ? VALUE_MASK : VALUE_FLAG);

@@ -243,6 +243,7 @@ static float expected_operator(const Loaded *l, int test, int i, int lanes)
     case TEST_MIN: return p < q ? p : q;
     case TEST_MAX: return p > q ? p : q;
     case TEST_MIN_ABS: return fminf(fabsf(p), fabsf(q));
+    case TEST_POSITIVE: return p > 0 ? p : 0;
     case TEST_ABS: return fabsf(p);
     case TEST_SQRT: return sqrtf(p * p);
     case TEST_FLOOR: return floorf(p);

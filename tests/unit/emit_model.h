@@ -15,7 +15,7 @@
 
 enum { ROWS = 20, COLUMNS = 37, IDS = 4 };
 enum {
-    TEST_ADD, TEST_SUB, TEST_MUL, TEST_DIV, TEST_FMA, TEST_NEG, TEST_MIN, TEST_MAX, TEST_MIN_ABS, TEST_ABS, TEST_SQRT, TEST_FLOOR, TEST_ROUND, TEST_LT,
+    TEST_ADD, TEST_SUB, TEST_MUL, TEST_DIV, TEST_FMA, TEST_NEG, TEST_MIN, TEST_MAX, TEST_MIN_ABS, TEST_POSITIVE, TEST_ABS, TEST_SQRT, TEST_FLOOR, TEST_ROUND, TEST_LT,
     TEST_LE, TEST_EQ, TEST_NE, TEST_AND, TEST_OR, TEST_NOT, TEST_FLAG, TEST_LANES, TEST_BITS, TEST_SHIFTS, TEST_INTEGERS, TEST_SUM,
     TEST_PRODUCT, TEST_ZIP_LOW, TEST_ZIP_HIGH, TEST_LEAST, TEST_GREATEST, TEST_SCALARS, TEST_WHOLE, TEST_CALL, OPS
 };
@@ -143,6 +143,7 @@ static inline void emit_operators(EmitModel *m, LoopForm *form)
     emit_result(b, o, TEST_MIN, i, build_op(b, OP_MIN, p, q, NULL));
     emit_result(b, o, TEST_MAX, i, build_op(b, OP_MAX, p, q, NULL));
     emit_result(b, o, TEST_MIN_ABS, i, build_op(b, OP_MIN_ABS, p, build_op(b, OP_ABS, q, NULL, NULL), NULL));
+    emit_result(b, o, TEST_POSITIVE, i, build_op(b, OP_POSITIVE, p, NULL, NULL));
     emit_result(b, o, TEST_ABS, i, build_op(b, OP_ABS, p, NULL, NULL));
     emit_result(b, o, TEST_SQRT, i, build_op(b, OP_SQRT, build_op(b, OP_MUL, p, p, NULL), NULL, NULL));
     emit_result(b, o, TEST_FLOOR, i, build_op(b, OP_FLOOR, p, NULL, NULL));

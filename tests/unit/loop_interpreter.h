@@ -95,6 +95,7 @@ static float interpret_real(const Value *value, float a, float b, float c)
     case OP_MIN: return a < b ? a : b;
     case OP_MAX: return a > b ? a : b;
     case OP_SCALE: return isnan(b) ? b : (float)ldexp((double)a, (int)b);
+    case OP_POSITIVE: return a - (a < 0 ? a : 0);
     case OP_MIN_ABS: return b < fabsf(a) ? b : fabsf(a);
     case OP_ABS: return fabsf(a);
     case OP_SQRT: return sqrtf(a);
@@ -220,7 +221,7 @@ static Datum interpret_value(Interpreter *in, const Value *value)
         if (value->type == VALUE_I32 || value->type == VALUE_IVECTOR)
             for (int k = 0; k < width; k++) result.bits[k] = interpret_bits(value, a->bits[k], b->bits[k]);
         break;
-    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_FMA: case OP_SCALE: case OP_NEG: case OP_MIN: case OP_MAX: case OP_MIN_ABS: case OP_ABS: case OP_SQRT:
+    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_FMA: case OP_SCALE: case OP_NEG: case OP_MIN: case OP_MAX: case OP_MIN_ABS: case OP_POSITIVE: case OP_ABS: case OP_SQRT:
     case OP_FLOOR: case OP_ROUND: case OP_FLOORDIV: case OP_MOD: case OP_SHIFT_LEFT: case OP_SHIFT_RIGHT:
         if (value->type == VALUE_INT) result.whole = interpret_int(value, a->whole, value->operands[1] ? b->whole : 0);
         else if (value->type == VALUE_FLOAT || value->type == VALUE_VECTOR)
