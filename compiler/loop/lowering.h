@@ -202,6 +202,6 @@ bool lower_contraction(Lowering *l);         /* contraction.c; false: not of a f
 bool lower_windows(Lowering *l);             /* windows.c; likewise */
 /* Work in multiply-adds: of a task, and of a kernel that is shared out at all. Until two threads meet and have each other's results some
  * microseconds pass; a kernel that takes not many more is done sooner by one. An element of a row or a copy counts as ELEMENT_WORK. */
-enum { MOST_TASKS = 16, LEAST_TASK_WORK = 50000, LEAST_SHARED_WORK = 1000000, ELEMENT_WORK = 8 };
+enum { MOST_TASKS = 16, LEAST_TASK_WORK = 50000, LEAST_SHARED_WORK = 1000000, ELEMENT_WORK = 16 };
 
 #endif
