@@ -125,14 +125,14 @@ static void choose_tasks(Lowering *l, Tiling *t)
 }
 
 /* With more than one thread, whether each has rows of its own: then most of what it reads and what reads its results is its own, but all threads
- * read all columns of the second operand, which are fetched ahead. Not where those are many more, or rows can't be halved. */
+ * read all columns of the second operand, which are fetched ahead. Not where those are many more. */
 enum { MOST_COLUMNS_A_ROW = 8 };
 static bool divides_rows(const Tiling *t)
 {
     const Contraction *c = t->contraction;
-    int64_t other = t->tile_tasks > 1 ? t->tile_tasks : t->block_tasks, half = (t->cut.tiles + 1) / 2;
-    if (!t->row || t->copies || t->batches > 1 || t->block_tasks == 1 || other % 2 != 0 || group_extent(c->m, c->m_count, NULL) != t->rows) return false;
-    return is_computed(c->rows->tensor) && 2 * half * 32 <= t->cut.tiles * 33 && t->columns <= MOST_COLUMNS_A_ROW * t->rows;
+    if (!t->row || t->copies || t->batches > 1 || t->block_tasks == 1 || group_extent(c->m, c->m_count, NULL) != t->rows) return false;
+    if (t->tile_tasks == 1 && (t->cut.tiles < 2 || t->block_tasks % 2 != 0)) return false;
+    return is_computed(c->rows->tensor) && t->columns <= MOST_COLUMNS_A_ROW * t->rows;
 }
 
 /* --- groups of rows ------------------------------------------------------------------------------------------------ */
@@ -230,6 +230,7 @@ typedef struct {
     const Range *tiles; /* those to compute; NULL: this task's share */
     Range group;        /* of Tiling.group, where that is not the row */
     Share tiles_of_task;
+    Value *block;       /* the number of the one at hand; NULL: the last */
     bool new_rows;    /* those of the first block may be met first … */
     Value *first;     /* … in the tasks of this FLAG; NULL: in all */
 } Nest;
@@ -268,11 +269,42 @@ static void tile_loop(Lowering *l, Nest *nest, Tile *tile, Range range, int64_t 
     else scope_pop(l);
 }
 
+/* Of halves, those of an odd number of tiles: `middle` is the first of the second half. The odd one is in the first half for half of the blocks. */
+static Range odd_halves(Lowering *l, const Share *share, int64_t tiles, Value *middle, Value *second)
+{
+    Builder *build = l->build;
+    Value *first_alone = build_op(build, OP_EQ, build_add(build, share->first, share->count), build_int(build, 1), NULL);
+    Value *from = build_mul(build, share->first, middle), *to = build_op(build, OP_SELECT, first_alone, second, build_int(build, tiles));
+    from = scope_settle(l, (Lowered){from, scope_level(l)}, "tile_begin").value;
+    return (Range){from, scope_settle(l, (Lowered){to, scope_level(l)}, "tile_end").value};
+}
+
+static bool has_odd_halves(const Tiling *t, int64_t tiles)
+{
+    return t->by_rows && t->tile_tasks == 1 && tiles % 2 != 0;
+}
+
+/* This task's tiles, of those of the block at hand. */
+static Range tiles_of_block(Lowering *l, const Nest *nest, int64_t tiles)
+{
+    Builder *build = l->build;
+    if (!has_odd_halves(nest->tiling, tiles)) return nest->tiles ? *nest->tiles : task_range(l, &nest->tiles_of_task, tiles, "tile");
+    Value *middle = build_int(build, tiles / 2);
+    if (nest->block) {
+        Value *early = build_op(build, OP_LT, nest->block, build_int(build, nest->tiling->blocks / 2), NULL);
+        middle = build_op(build, OP_SELECT, early, build_int(build, tiles / 2 + 1), middle);
+        middle = scope_settle(l, (Lowered){middle, scope_level(l)}, "middle").value;
+    }
+    Range range = odd_halves(l, &nest->tiles_of_task, tiles, middle, middle);
+    if (nest->tiles) range = (Range){larger(l, range.from, nest->tiles->from), smaller(l, range.to, nest->tiles->to)};
+    return range;
+}
+
 static void row_tiles(Lowering *l, Nest *nest, Tile *tile)
 {
     const Cut *cut = &tile->cut;
     Value *edge = build_int(l->build, cut->tall);
-    Range range = nest->tiles ? *nest->tiles : task_range(l, &nest->tiles_of_task, cut->tiles, "tile");
+    Range range = tiles_of_block(l, nest, cut->tiles);
     tile->height = cut->height;
     tile->first_tile = range.from;
     if (tile->fills_copy) {
@@ -347,6 +379,7 @@ static void column_block(Lowering *l, Nest *nest, Value *block, Value *column, i
 {
     Tile tile = {.tiling = nest->tiling, .column = column, .column_level = column_level, .width = width, .part = part};
     tile.cut = width == nest->tiling->width || nest->tiling->one_cut ? nest->tiling->cut : cut_rows(l->target, nest->tiling->rows, width);
+    nest->block = block;
     tile.passed = build_int(l->build, 0);
     tile.new_rows = nest->new_rows && (block || nest->tiling->blocks == 1);
     tile.fresh = tile.new_rows ? first_block(l, nest, block) : NULL;
@@ -366,6 +399,7 @@ static void last_columns(Lowering *l, Nest *nest, int64_t first, int width, int 
     if (edge) {
         Tile tile = {.tiling = t, .column = column, .width = width, .part = part, .edge = true, .passed = build_int(build, 0)};
         tile.cut = t->one_cut ? t->cut : cut_edge(l, t);
+        nest->block = NULL;
         tile_columns(l, &tile);
         copy_edge(l, &tile);
         outer_rows(l, nest, &tile, 0);
@@ -420,7 +454,12 @@ static void row_groups(Lowering *l, Nest *nest)
         return;
     }
     int64_t extent = t->group == t->row ? t->cut.tiles : t->group->extent;
-    Range all = t->group == t->row ? task_range(l, &nest->tiles_of_task, extent, "tile") : (Range){build_int(build, 0), build_int(build, extent)};
+    Range all = {build_int(build, 0), build_int(build, extent)};
+    if (t->group == t->row) {
+        bool odd = has_odd_halves(t, extent);
+        Value *half = build_int(build, extent / 2), *more = build_int(build, (extent + 1) / 2);
+        all = odd ? odd_halves(l, &nest->tiles_of_task, extent, half, more) : task_range(l, &nest->tiles_of_task, extent, "tile");
+    }
     Statement *loop = loop_open(l, "group", all.from, all.to, t->group_size);
     Value *end = build_add(build, loop_variable(l, loop), build_int(build, t->group_size));
     if (extent % t->group_size != 0 || nest->tiles_of_task.of > 1) end = smaller(l, end, all.to);
