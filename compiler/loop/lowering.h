@@ -67,6 +67,7 @@ typedef struct {
     bool bordered;       /* it holds whatever subscripts reach, `otherwise` included */
 } Access;
 
+typedef struct RowsAhead RowsAhead;
 enum { MAX_SCOPES = 96, MAX_INDICES = 64 };
 
 typedef struct {
@@ -85,6 +86,7 @@ typedef struct {
     int index_count;
     NodeInfo **info;     /* by expr id */
     int stamp;
+    RowsAhead *rows_ahead; /* that the row at hand still has to fetch; NULL: none */
     const Index *vector; /* vectors run along it; NULL: scalars */
     uint64_t vector_bit;
     int pin;             /* loads of what this kernel writes stay in this scope or further in */
@@ -173,8 +175,12 @@ bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *str
 /* --- lines fetched before they are needed -------------------------------------------------------------------------- */
 /* prefetch.c: the line of an element; to be written, where the kernel writes the buffer. */
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
-/* rows_ahead.c: what the kernel's equations touch some rows further along row index `row` of `row_count`, which stand for `rows`. */
-void fetch_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level);
+/* rows_ahead.c: what the kernel's equations touch some rows further along row index `row` of `row_count`, which stand for `rows`: RowsAhead,
+ * to be fetched by the row's first loop over as many elements, or by a loop of their own. */
+void find_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level);
+/* In a loop of block `around` over `length` elements, at element `at` of it, which has `turn` of them in a turn. */
+void fetch_rows_in_loop(Lowering *l, const Block *around, int64_t length, Value *at, int64_t turn);
+void fetch_rows_ahead(Lowering *l); /* those that no loop has fetched */
 
 /* --- kernels ------------------------------------------------------------------------------------------------------- */
 void lower_equation(Lowering *l, const Equation *equation, int row_count, Value *const *rows, int row_level); /* equation.c */

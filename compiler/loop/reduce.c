@@ -211,7 +211,9 @@ static void accumulate_along(Lowering *l, Accumulators *a, int lanes)
     if (blocked == a->count && blocked > 0)
         for (int k = 0; k < a->count; k++) accumulate(l, a, k, build_int(build, 0), 0, (int64_t)k * lanes, NULL);
     else if (blocked > 0) {
+        const Block *around = build->block;
         Statement *loop = loop_open(l, a->along->name, build_int(build, 0), build_int(build, blocked * lanes), step);
+        fetch_rows_in_loop(l, around, blocked * lanes, loop_variable(l, loop), step);
         for (int k = 0; k < a->count; k++) accumulate(l, a, k, loop_variable(l, loop), scope_level(l), (int64_t)k * lanes, NULL);
         loop_close(l, loop);
     }

@@ -89,9 +89,10 @@ static void lower_body(Lowering *l, const Rows *rows)
     const Kernel *kernel = l->kernel->kernel;
     int innermost = rows->count - 1;
     while (innermost > 0 && rows->indices[innermost]->extent == 1) innermost--;
-    if (innermost >= 0) fetch_rows_ahead(l, innermost, rows->count, rows->values, scope_level(l));
+    if (innermost >= 0) find_rows_ahead(l, innermost, rows->count, rows->values, scope_level(l));
     for (int k = 0; k < kernel->equations.count; k++)
         lower_equation(l, kernel->equations.data[k], rows->count, rows->values, scope_level(l));
+    fetch_rows_ahead(l);
 }
 
 /* All rows by loops, the row indices from `from` on. */

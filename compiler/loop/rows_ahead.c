@@ -1,6 +1,7 @@
 /* Row kernels of several equations (norms, softmax) ask for the lines of rows to come: the kernel before has often pushed them out of
  * the near caches, and a row is read again and again while its statistics are computed, so that one row's loads overlap little.
- * In: a row kernel, its row indices bound.  Out: prefetches at the row's start; they change no result. */
+ * In: a row kernel, its row indices bound.  Out: prefetches; they change no result. Those of a row come one by one with the loads of its first
+ * loop: more at once than a core can wait for would hold those up. */
 #include "loop/lowering.h"
 
 #include "equation/index.h"
@@ -13,9 +14,15 @@ typedef struct {
     const Tensor *tensor;
     Buffer *buffer;
     Address address;
-    int64_t length, row_stride;
+    int64_t length, row_stride, rows_ahead;
     bool written;
 } Span;
+
+struct RowsAhead {
+    Span spans[MOST_SPANS];
+    int count;
+    const Block *block; /* of the row */
+};
 
 typedef struct {
     Lowering *l;
@@ -95,18 +102,41 @@ static void add_reads(Expr *node, void *context)
     if (node->kind == EXPR_READ && !node->otherwise && !node_info(s->l, node)->data) add_span(s, node->tensor, node->args, false);
 }
 
-static void fetch(Lowering *l, const Span *span, int64_t rows_ahead)
+/* The line of each span at element `at` of it. */
+static void fetch(Lowering *l, const Span *span, Value *at, int64_t line)
 {
-    Builder *build = l->build;
     Address address = span->address;
-    address.constant += rows_ahead * span->row_stride + LINE - 1;
-    Statement *loop = loop_open(l, "ahead", build_int(build, 0), build_int(build, span->length), LINE);
-    address_add_term(&address, loop_variable(l, loop), 1, scope_level(l));
+    address.constant += span->rows_ahead * span->row_stride + LINE - 1 + line;
+    address_add_term(&address, at, 1, scope_level(l));
     prefetch(l, span->buffer, address_value(l, &address));
-    loop_close(l, loop);
 }
 
-void fetch_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level)
+void fetch_rows_in_loop(Lowering *l, const Block *around, int64_t length, Value *at, int64_t turn)
+{
+    RowsAhead *ahead = l->rows_ahead;
+    if (!ahead || ahead->block != around || turn % LINE != 0) return;
+    int left = 0;
+    for (int k = 0; k < ahead->count; k++) {
+        const Span *span = &ahead->spans[k];
+        if (span->length != length) ahead->spans[left++] = *span;
+        else
+            for (int64_t line = 0; line < turn; line += LINE) fetch(l, span, at, line);
+    }
+    ahead->count = left;
+}
+
+void fetch_rows_ahead(Lowering *l)
+{
+    RowsAhead *ahead = l->rows_ahead;
+    l->rows_ahead = NULL;
+    for (int k = 0; ahead && k < ahead->count; k++) {
+        Statement *loop = loop_open(l, "ahead", build_int(l->build, 0), build_int(l->build, ahead->spans[k].length), LINE);
+        fetch(l, &ahead->spans[k], loop_variable(l, loop), 0);
+        loop_close(l, loop);
+    }
+}
+
+void find_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level)
 {
     const Kernel *kernel = l->kernel->kernel;
     if (l->target->lanes == 1 || kernel->form != KERNEL_ROWS || kernel->equations.count < 2) return;
@@ -127,5 +157,11 @@ void fetch_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, i
     if (!longest) return;
     int64_t rows_ahead = longest >= AHEAD ? 1 : (AHEAD + longest / 2) / longest;
     if (rows_ahead > MOST_ROWS_AHEAD) rows_ahead = MOST_ROWS_AHEAD;
-    for (int k = 0; k < s.count; k++) fetch(l, &s.spans[k], rows_ahead);
+    l->rows_ahead = arena_new_object(l->arena, RowsAhead);
+    l->rows_ahead->count = s.count;
+    l->rows_ahead->block = l->build->block;
+    for (int k = 0; k < s.count; k++) {
+        l->rows_ahead->spans[k] = s.spans[k];
+        l->rows_ahead->spans[k].rows_ahead = rows_ahead;
+    }
 }
