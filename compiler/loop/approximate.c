@@ -137,6 +137,14 @@ static Value *function_exp(Maths *m, Value *x, Value *unused)
     return maths_op(m, OP_SCALE, some, n);
 }
 
+static Value *function_softmax_power(Maths *m, Value *x, Value *unused)
+{
+    (void)unused;
+    Value *inside = maths_keep(m, "inside", maths_op(m, OP_MAX, maths_number(m, -88), x)), *n = NULL, *bits = NULL;
+    Value *power = exp_reduced(m, inside, NULL, &n, &bits);
+    return maths_select(m, compare(m, OP_LT, x, -87.3365), maths_number(m, 0), maths_op(m, OP_SCALE, power, n));
+}
+
 static Value *function_sigmoid(Maths *m, Value *x, Value *unused)
 {
     (void)unused;
@@ -297,13 +305,14 @@ static Value *function_cos(Maths *m, Value *x, Value *unused)
 typedef Value *Approximation(Maths *m, Value *a, Value *b);
 /* Callees before callers. */
 static const struct {
-    Function function;
+    int function;     /* as in Value.function */
     const char *name;
     Approximation *body;
     double ulps;      /* a table within this is used instead where it is cheaper; 0: no table */
     int cost;         /* vector instructions of the body, roughly */
 } table[] = {
     {FN_EXP, "gm_exp", function_exp, 0, 0},
+    {SOFTMAX_POWER, "gm_softmax_power", function_softmax_power, 0, 0},
     {FN_LOG, "gm_log", function_log, 0, 0},
     {FN_LOG1P, "gm_log1p", function_log1p, 0, 0},
     {FN_SIN, "gm_sin", function_sin, 0, 0},
@@ -314,7 +323,7 @@ static const struct {
     {FN_POW, "gm_pow", maths_pow, 0, 0},
 };
 
-static int table_row(Function function)
+static int table_row(int function)
 {
     for (int k = 0; k < COUNT(table); k++)
         if (table[k].function == function) return k;
@@ -340,14 +349,14 @@ LoopFunction *loop_function(Arena *arena, int function, int lanes, Maths *maths)
 
 LoopFunction *approximate(Arena *arena, Fits *fits, int function, const Target *target, int lanes)
 {
-    if (function >= FUNCTION_COUNT) return fitted_function(arena, fits, function, target, lanes);
-    int row = table_row((Function)function);
-    if (row < 0) bug("no approximation of %s", function_table[function].name);
+    if (function >= FUNCTION_COUNT && function < SOFTMAX_POWER) return fitted_function(arena, fits, function, target, lanes);
+    int row = table_row(function);
+    if (row < 0) bug("no approximation of function %d", function);
     Maths maths;
     LoopFunction *result = loop_function(arena, function, lanes, &maths);
     Value *parameters[2] = {NULL, NULL};
     for (int k = 0; k < result->parameter_count; k++) parameters[k] = build_variable(maths.builder, result->parameters[k]);
-    const Fit *fit = table[row].ulps > 0 ? fits_function(fits, table[row].function, table[row].ulps, target, table[row].cost) : NULL;
+    const Fit *fit = table[row].ulps > 0 ? fits_function(fits, (Function)table[row].function, table[row].ulps, target, table[row].cost) : NULL;
     result->name = table[row].name;
     result->result = fit ? maths_table(&maths, fit, parameters[0]) : table[row].body(&maths, parameters[0], parameters[1]);
     return result;
@@ -361,6 +370,6 @@ void approximate_all(Arena *arena, Fits *fits, const bool *uses, const Target *t
     if (wanted[FN_SIGMOID]) wanted[FN_EXP] = true;
     for (int k = 0; k < COUNT(table); k++)
         if (wanted[table[k].function]) list_push(arena, list, approximate(arena, fits, table[k].function, target, lanes));
-    for (int function = FUNCTION_COUNT; function < MOST_FUNCTIONS; function++)
+    for (int function = FUNCTION_COUNT; function < SOFTMAX_POWER; function++)
         if (wanted[function]) list_push(arena, list, approximate(arena, fits, function, target, lanes));
 }

@@ -258,14 +258,6 @@ static bool lower_fused(Lowering *l, const Expr *expr, bool along, Lowered *resu
     return true;
 }
 
-/* Where e^x would be below 2^-126: minus infinity. */
-static Value *without_denormals(Lowering *l, Value *x)
-{
-    Builder *build = l->build;
-    Value *tiny = build_op(build, OP_LT, x, build_number(build, x->type, -87.3365), NULL);
-    return build_op(build, OP_SELECT, tiny, build_number(build, x->type, -INFINITY), x);
-}
-
 /* e / z of a softmax, along its row: z is 1 or more in a softmax proper, and 1 / z never overflows: e * (1 / z) differs by no more than
  * rounding; a vector's division takes as long as some thirty other operations. */
 static bool lower_share(Lowering *l, const Expr *expr, bool along, Lowered *result)
@@ -293,16 +285,16 @@ static Lowered lower_apply(Lowering *l, const Expr *expr)
     if (!expr->integer && lower_fused(l, expr, along, &fused)) return fused;
     if (expr->function == FN_DIV && lower_share(l, expr, along, &fused)) return fused;
     Lowered x[2] = {{0}, {0}};
-    bool whole = expr->integer && !along, power = is_softmax_power(l, expr);
+    bool whole = expr->integer && !along;
     for (int k = 0; k < expr->count; k++) {
         x[k] = lower_expr(l, expr->args[k]);
         x[k] = whole ? to_int(l, x[k]) : along ? to_vector(l, x[k]) : to_real(l, x[k]);
         /* What is written twice is computed once. */
-        bool twice = expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW || power;
+        bool twice = expr->function == FN_MIN || expr->function == FN_MAX || expr->function == FN_MOD || expr->function == FN_POW;
         if (twice && !whole) x[k] = scope_settle(l, x[k], along ? "v" : "t");
     }
     int level = settle_operands(l, x, expr->count);
-    if (power) x[0].value = without_denormals(l, x[0].value);
+    if (is_softmax_power(l, expr)) return (Lowered){build_call(l->build, SOFTMAX_POWER, x[0].value, NULL), level};
     Value *value = whole ? build_integer(l, expr->function, x[0].value, x[1].value) : build_real(l, expr, x[0].value, x[1].value);
     return (Lowered){value, level};
 }

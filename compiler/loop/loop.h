@@ -56,10 +56,10 @@ typedef struct Value {
     Variable *variable;/* OP_VARIABLE */
     Buffer *buffer;    /* loads */
     int first;         /* OP_LOOKUP: its entry 0 in the table of the function */
-    int function;      /* OP_CALL: a Function, or FUNCTION_COUNT + k: the k-th fitted one */
+    int function;      /* OP_CALL: a Function, or FUNCTION_COUNT + k: the k-th fitted one; SOFTMAX_POWER: e^x for x <= 0, 0 below 2^-126 */
 } Value;
 
-enum { MOST_FITTED = 48, MOST_FUNCTIONS = FUNCTION_COUNT + MOST_FITTED };
+enum { MOST_FITTED = 48, SOFTMAX_POWER = FUNCTION_COUNT + MOST_FITTED, MOST_FUNCTIONS };
 
 typedef struct Statement Statement;
 typedef LIST(Statement *) Block;

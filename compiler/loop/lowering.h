@@ -140,6 +140,7 @@ void store_result(Lowering *l, Value *value);
 
 /* --- softmax.c ----------------------------------------------------------------------------------------------------- */
 bool is_softmax_power(const Lowering *l, const Expr *expr);
+bool is_softmax_peak(const Lowering *l, const Expr *reduce); /* max x, where a NaN may be left out: exp(x - max x) and its sum show it */
 bool is_softmax_sum(const Lowering *l, const Expr *expr); /* 0, or NaN, or large enough that 1 / it is finite */
 
 /* --- vector.c ------------------------------------------------------------------------------------------------------ */

@@ -53,8 +53,9 @@ static void print_value(const Value *value, Text *out)
         return;
     }
     text_add(out, value->op != OP_CALL ? op_name(value->op)
-                  : value->function < FUNCTION_COUNT ? function_table[value->function].name : "fitted");
-    if (value->op == OP_CALL && value->function >= FUNCTION_COUNT) text_printf(out, "_%d", value->function - FUNCTION_COUNT);
+                  : value->function < FUNCTION_COUNT ? function_table[value->function].name
+                  : value->function == SOFTMAX_POWER ? "softmax_power" : "fitted");
+    if (value->op == OP_CALL && value->function >= FUNCTION_COUNT && value->function != SOFTMAX_POWER) text_printf(out, "_%d", value->function - FUNCTION_COUNT);
     bool load = value->op == OP_LOAD || value->op == OP_LOAD_VECTOR || value->op == OP_LOAD_PART;
     if (load) text_printf(out, " %s[", value->buffer->name);
     else text_add(out, "(");

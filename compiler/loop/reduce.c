@@ -180,7 +180,13 @@ typedef struct {
     const Index *along;
     Variable *totals[PARTIAL_RESULTS];
     int count;
+    bool peak; /* of a softmax */
 } Accumulators;
+
+static Value *combine(Lowering *l, const Accumulators *a, Value *total, Value *x)
+{
+    return a->peak ? build_op(l->build, OP_MAX, x, total, NULL) : reduction_combine(l, a->reduce->reduction, total, x);
+}
 
 /* total[which] (+)= the body at base + offset; a part leaves the other lanes as they are. */
 static void accumulate(Lowering *l, Accumulators *a, int which, Value *base, int base_level, int64_t offset, Value *part)
@@ -198,7 +204,7 @@ static void accumulate(Lowering *l, Accumulators *a, int which, Value *base, int
         Value *none = build_number(build, VALUE_VECTOR, reduction_identity(a->reduce->reduction));
         x.value = build_op(build, OP_SELECT, inside, x.value, none);
     }
-    build_set(build, a->totals[which], reduction_combine(l, a->reduce->reduction, total, x.value));
+    build_set(build, a->totals[which], combine(l, a, total, x.value));
     scope_pop(l);
 }
 
@@ -238,7 +244,7 @@ static Value *gather_totals(Lowering *l, const Accumulators *a)
     Value *totals[PARTIAL_RESULTS];
     for (int k = 0; k < a->count; k++) totals[k] = build_variable(l->build, a->totals[k]);
     for (int count = a->count; count > 1; count = (count + 1) / 2)
-        for (int k = 0; k < count / 2; k++) totals[k] = reduction_combine(l, a->reduce->reduction, totals[k], totals[count - 1 - k]);
+        for (int k = 0; k < count / 2; k++) totals[k] = combine(l, a, totals[k], totals[count - 1 - k]);
     return totals[0];
 }
 
@@ -258,6 +264,7 @@ void lower_reduce_scalar(Lowering *l, const Expr *reduce, const Index *along, bo
     const Index *outer_vector = l->vector;
     Builder *build = l->build;
     Accumulators a = {.reduce = reduce, .along = along ? along : reduce->indices[reduce->index_count - 1]};
+    a.peak = is_softmax_peak(l, reduce);
     lowering_vector(l, along);
     int lanes = l->vector ? l->target->lanes : 1;
     a.count = accumulators(l, along, a.along->extent, lanes, in_order);

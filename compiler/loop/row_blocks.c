@@ -1,6 +1,7 @@
 /* Chains: a contraction, row equations, another contraction (plan.h, RowChain), one block of rows after the other.
  * In: a row kernel with a chain.  Out: tasks of whole blocks; in each the first contraction's tiles into an array on the stack, the row
- * equations row by row, and the second contraction's tiles from there. A block is some row tiles of both contractions, which share
+ * equations one after the other (or row by row, where results between them need arrays of their own), and the second contraction's tiles
+ * from there. A block is some row tiles of both contractions, which share
  * their heights; every element is computed as it would be by kernels of their own. */
 #include "loop/tile.h"
 
@@ -10,6 +11,7 @@ typedef struct {
     const Kernel *kernel;
     Tiling first, second;
     Cut cut;
+    bool passes;                /* each row equation takes all rows of a block, not each row all equations */
     int64_t block_tiles, blocks, batches;
     Value *batch[MAX_RANK];     /* of the block at hand */
     Value *tile_from, *tile_to; /* its row tiles */
@@ -101,14 +103,68 @@ static void place_block(Lowering *l, Blocks *b, Value *item)
     b->row_to = row_of(l, b, b->tile_to, "row_to");
 }
 
+typedef struct {
+    const Equation *equation;
+    const Tensor *tensor;
+    int reads;
+    bool elsewhere;
+} Places;
+
+static void compare_place(Expr *node, void *context)
+{
+    Places *p = context;
+    if (node->kind != EXPR_READ || node->tensor != p->tensor) return;
+    p->reads++;
+    for (int axis = 0; axis < node->count; axis++)
+        if (!expr_equal(node->args[axis], p->equation->subscripts[axis])) p->elsewhere = true;
+}
+
+/* Scratch that an equation reads at the element it computes and nobody reads after it: its result may take that array. NULL: none. */
+static const Tensor *given_up(const Kernel *kernel, int number)
+{
+    const Equation *equation = kernel->equations.data[number];
+    for (int s = 0; s < kernel->scratch.count; s++) {
+        const Tensor *tensor = kernel->scratch.data[s];
+        Places places = {equation, tensor, 0, tensor->rank != equation->rank};
+        for (int axis = 0; axis < tensor->rank && !places.elsewhere; axis++) places.elsewhere = tensor->extents[axis] != equation->result->extents[axis];
+        if (!places.elsewhere) expr_walk(equation->value, compare_place, &places);
+        bool free = places.reads > 0 && !places.elsewhere;
+        for (int later = number + 1; later < kernel->equations.count && free; later++) {
+            Places after = {equation, tensor, 0, false};
+            expr_walk(kernel->equations.data[later]->value, compare_place, &after);
+            free = after.reads == 0;
+        }
+        if (free) return tensor;
+    }
+    return NULL;
+}
+
+/* Statistics of a row wait for one another; those of other rows meanwhile keep a core busy, where a block's rows stay in one array. */
+static bool takes_passes(const Kernel *kernel)
+{
+    for (int k = 1; k + 1 < kernel->equations.count; k++) {
+        const Equation *equation = kernel->equations.data[k];
+        int64_t elements = 1;
+        for (int axis = kernel->row_count; axis < equation->rank; axis++) elements *= equation->result->extents[axis];
+        if (elements > 1 && !given_up(kernel, k)) return false;
+    }
+    return true;
+}
+
 static void declare_between(Lowering *l, const Blocks *b)
 {
     const Kernel *kernel = b->kernel;
-    const Tensor *blocks[] = {kernel->equations.data[0]->result, kernel->chain->second.rows->tensor};
-    for (int k = 0; k < kernel->scratch.count; k++) {
-        const Tensor *tensor = kernel->scratch.data[k];
-        bool block = tensor == blocks[0] || tensor == blocks[1];
-        Access *access = declare_scratch(l, tensor, block ? b->block_tiles * b->cut.height : 1);
+    int64_t rows = b->block_tiles * b->cut.height;
+    for (int k = 0; k + 1 < kernel->equations.count; k++) {
+        const Tensor *tensor = kernel->equations.data[k]->result, *other = b->passes && k > 0 ? given_up(kernel, k) : NULL;
+        bool block = b->passes || k == 0 || tensor == kernel->chain->second.rows->tensor;
+        if (other) {
+            Access access = *find_access(l, other);
+            access.tensor = tensor;
+            list_push(l->arena, &l->accesses, access);
+            continue;
+        }
+        Access *access = declare_scratch(l, tensor, block ? rows : 1);
         if (!block) continue;
         access->origin = b->row_from;
         access->origin_level = scope_level(l);
@@ -118,13 +174,17 @@ static void declare_between(Lowering *l, const Blocks *b)
 static void row_equations(Lowering *l, const Blocks *b)
 {
     const Kernel *kernel = b->kernel;
+    const char *name = kernel->equations.data[0]->free[kernel->row_count - 1]->name;
     Value *rows[MAX_RANK];
-    Statement *loop = loop_open(l, kernel->equations.data[0]->free[kernel->row_count - 1]->name, b->row_from, b->row_to, 1);
     for (int k = 0; k + 1 < kernel->row_count; k++) rows[k] = b->batch[k];
-    rows[kernel->row_count - 1] = loop_variable(l, loop);
-    for (int k = 1; k + 1 < kernel->equations.count; k++)
-        lower_equation(l, kernel->equations.data[k], kernel->row_count, rows, scope_level(l));
-    loop_close(l, loop);
+    int count = kernel->equations.count - 1;
+    for (int from = 1, to; from < count; from = to) {
+        to = b->passes ? from + 1 : count;
+        Statement *loop = loop_open(l, name, b->row_from, b->row_to, 1);
+        rows[kernel->row_count - 1] = loop_variable(l, loop);
+        for (int k = from; k < to; k++) lower_equation(l, kernel->equations.data[k], kernel->row_count, rows, scope_level(l));
+        loop_close(l, loop);
+    }
 }
 
 static void contraction_part(Lowering *l, const Blocks *b, const Equation *equation, Tiling *tiling)
@@ -140,6 +200,7 @@ bool lower_row_blocks(Lowering *l)
     const Kernel *kernel = l->kernel->kernel;
     Blocks b = {.kernel = kernel};
     if (!choose_blocks(l, &b)) return false;
+    b.passes = takes_passes(kernel);
     int64_t total = b.batches * b.blocks;
     l->kernel->tasks = share_tasks(kernel->serial ? 0 : chain_work(&b), total);
     Statement *loop = open_share(l, "block", total);

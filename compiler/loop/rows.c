@@ -43,7 +43,7 @@ Access scratch_access(const Lowering *l, const Tensor *tensor, int64_t rows, int
         count *= tensor->extents[axis];
     }
     if (rows > 1) {
-        access.origin_step = access.strides[last] = (count + 15) / 16 * 16;
+        access.origin_step = access.strides[last] = count == 1 ? 1 : (count + 15) / 16 * 16;
         count = access.origin_step * rows;
     }
     *elements = count;
