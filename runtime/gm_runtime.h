@@ -15,7 +15,7 @@ extern "C" {
 #define GM_EXECUTOR
 /* Calls body(argument, index) for every index < count, in any order and on any thread; all are done when it returns. `threads` changes no
  * result: each thread is taken to begin with the first task of its share, thread k of n with index count * k / n, and fetches ahead there
- * what it meets for the first time. */
+ * what it meets for the first time; where there are several, tasks beside each other share rows. */
 typedef struct {
     void *context;
     void (*parallel_for)(void *context, int count, void (*body)(void *argument, int index), void *argument);

@@ -7,7 +7,7 @@ const char shared_executor_text[] =
     "#define GM_EXECUTOR\n"
     "/* Calls body(argument, index) for every index < count, in any order and on any thread; all are done when it returns. `threads` changes no\n"
     " * result: each thread is taken to begin with the first task of its share, thread k of n with index count * k / n, and fetches ahead there\n"
-    " * what it meets for the first time. */\n"
+    " * what it meets for the first time; where there are several, tasks beside each other share rows. */\n"
     "typedef struct {\n"
     "    void *context;\n"
     "    void (*parallel_for)(void *context, int count, void (*body)(void *argument, int index), void *argument);\n"

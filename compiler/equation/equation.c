@@ -468,6 +468,24 @@ bool expr_uses(const Expr *expr, const Index *index)
     return search.found;
 }
 
+typedef struct {
+    const Tensor *tensor;
+    int count;
+} Reads;
+
+static void count_read(Expr *node, void *context)
+{
+    Reads *reads = context;
+    reads->count += node->kind == EXPR_READ && node->tensor == reads->tensor;
+}
+
+int expr_read_count(const Expr *expr, const Tensor *tensor)
+{
+    Reads reads = {tensor, 0};
+    expr_walk((Expr *)expr, count_read, &reads);
+    return reads.count;
+}
+
 static void search_data(Expr *node, void *context)
 {
     bool *found = context;

@@ -234,6 +234,7 @@ Expr *expr_substitute(Module *module, const Expr *expr, const Substitution *map,
 void expr_walk(Expr *expr, void (*visit)(Expr *node, void *context), void *context);
 bool expr_equal(const Expr *a, const Expr *b); /* the same structure over the same indices and tensors */
 bool expr_uses(const Expr *expr, const Index *index);
+int expr_read_count(const Expr *expr, const Tensor *tensor); /* how many of its nodes read the tensor */
 bool expr_is_data_dependent(const Expr *subscript); /* contains a READ of an input or local that is not packed */
 
 #endif

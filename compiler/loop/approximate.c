@@ -137,6 +137,7 @@ static Value *function_exp(Maths *m, Value *x, Value *unused)
     return maths_op(m, OP_SCALE, some, n);
 }
 
+/* For x <= 0 or a NaN; 0 below 2^-126: see softmax.c. */
 static Value *function_softmax_power(Maths *m, Value *x, Value *unused)
 {
     (void)unused;

@@ -106,7 +106,6 @@ static void place_block(Lowering *l, Blocks *b, Value *item)
 typedef struct {
     const Equation *equation;
     const Tensor *tensor;
-    int reads;
     bool elsewhere;
 } Places;
 
@@ -114,7 +113,6 @@ static void compare_place(Expr *node, void *context)
 {
     Places *p = context;
     if (node->kind != EXPR_READ || node->tensor != p->tensor) return;
-    p->reads++;
     for (int axis = 0; axis < node->count; axis++)
         if (!expr_equal(node->args[axis], p->equation->subscripts[axis])) p->elsewhere = true;
 }
@@ -125,15 +123,11 @@ static const Tensor *given_up(const Kernel *kernel, int number)
     const Equation *equation = kernel->equations.data[number];
     for (int s = 0; s < kernel->scratch.count; s++) {
         const Tensor *tensor = kernel->scratch.data[s];
-        Places places = {equation, tensor, 0, tensor->rank != equation->rank};
+        Places places = {equation, tensor, tensor->rank != equation->rank};
         for (int axis = 0; axis < tensor->rank && !places.elsewhere; axis++) places.elsewhere = tensor->extents[axis] != equation->result->extents[axis];
         if (!places.elsewhere) expr_walk(equation->value, compare_place, &places);
-        bool free = places.reads > 0 && !places.elsewhere;
-        for (int later = number + 1; later < kernel->equations.count && free; later++) {
-            Places after = {equation, tensor, 0, false};
-            expr_walk(kernel->equations.data[later]->value, compare_place, &after);
-            free = after.reads == 0;
-        }
+        bool free = expr_read_count(equation->value, tensor) > 0 && !places.elsewhere;
+        for (int later = number + 1; later < kernel->equations.count; later++) free = free && expr_read_count(kernel->equations.data[later]->value, tensor) == 0;
         if (free) return tensor;
     }
     return NULL;

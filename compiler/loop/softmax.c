@@ -35,24 +35,6 @@ static bool computes_power(const Lowering *l, const Equation *equation)
     return false;
 }
 
-typedef struct {
-    const Tensor *tensor;
-    int count;
-} Reads;
-
-static void count_read(Expr *node, void *context)
-{
-    Reads *reads = context;
-    reads->count += node->kind == EXPR_READ && node->tensor == reads->tensor;
-}
-
-static int reads_of(const Expr *value, const Tensor *tensor)
-{
-    Reads reads = {tensor, 0};
-    expr_walk((Expr *)value, count_read, &reads);
-    return reads.count;
-}
-
 static bool is_scratch(const Tensor *tensor)
 {
     return tensor_layout(tensor)->storage == STORE_NONE;
@@ -62,7 +44,7 @@ static bool is_scratch(const Tensor *tensor)
 static bool computes_share(const Lowering *l, const Expr *value, const Tensor *power)
 {
     bool divides = value->kind == EXPR_APPLY && value->function == FN_DIV && value->args[0]->kind == EXPR_READ;
-    return divides && value->args[0]->tensor == power && is_softmax_sum(l, value->args[1]) && reads_of(value, power) == 1;
+    return divides && value->args[0]->tensor == power && is_softmax_sum(l, value->args[1]) && expr_read_count(value, power) == 1;
 }
 
 /* Whether a NaN among what is compared reaches every result by way of the sum: then the largest needn't say so. */
@@ -73,14 +55,14 @@ bool is_softmax_peak(const Lowering *l, const Expr *reduce)
     if (l->equation->value != reduce || reduce->reduction != REDUCE_MAX || !is_scratch(peak)) return false;
     for (int k = 0; k < kernel->equations.count; k++) {
         const Equation *equation = kernel->equations.data[k];
-        if (reads_of(equation->value, peak) == 0) continue;
+        if (expr_read_count(equation->value, peak) == 0) continue;
         if (power || !computes_power(l, equation) || !is_scratch(equation->result)) return false;
         power = equation->result;
     }
     for (int k = 0; power && k < kernel->equations.count; k++) {
         const Expr *value = kernel->equations.data[k]->value;
         bool sums = reduces(kernel->equations.data[k], REDUCE_SUM, power) && value->kind == EXPR_REDUCE;
-        if (reads_of(value, power) > 0 && !sums && !computes_share(l, value, power)) return false;
+        if (expr_read_count(value, power) > 0 && !sums && !computes_share(l, value, power)) return false;
     }
     return power;
 }

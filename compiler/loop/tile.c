@@ -273,7 +273,7 @@ static int users_of(const Expr *expr, const Expr *reduce, const Expr **user)
     return count;
 }
 
-/* Weights that are added to nothing but the sum, as a bias is: the sum starts with them, which saves an addition. NULL: none. With --reproducible all
+/* Weights, or an input, that are added to nothing but the sum, as a bias is: the sum starts with them, which saves an addition. NULL: none. With --reproducible all
  * sums start with 0: those of the last columns are of another form in each target. */
 static const Expr *added_weights(Lowering *l, const Tile *tile, const Expr **summed)
 {

@@ -51,18 +51,13 @@ typedef struct {
     bool found;
 } HiddenSearch;
 
-static void search_read(Expr *node, void *context)
-{
-    HiddenSearch *search = context;
-    search->found = search->found || (node->kind == EXPR_READ && node->tensor == search->tensor);
-}
-
 /* Reads in subscripts and otherwise. */
 static void search_hidden(Expr *node, void *context)
 {
+    HiddenSearch *search = context;
     if (node->kind != EXPR_READ) return;
-    for (int axis = 0; axis < node->count; axis++) expr_walk(node->args[axis], search_read, context);
-    if (node->otherwise) expr_walk(node->otherwise, search_read, context);
+    for (int axis = 0; axis < node->count; axis++) search->found |= expr_read_count(node->args[axis], search->tensor) > 0;
+    if (node->otherwise) search->found |= expr_read_count(node->otherwise, search->tensor) > 0;
 }
 
 static bool read_in_subscripts(const Equation *equation, const Tensor *tensor)

@@ -122,7 +122,7 @@ static const Target *target_of_lanes(int lanes)
     return &target_table[lanes == 1 ? TARGET_SCALAR : lanes == 8 ? TARGET_AVX2 : TARGET_AVX512];
 }
 
-static Tried try_function(Arena *arena, Function function, int lanes)
+static Tried try_function(Arena *arena, int function, int lanes)
 {
     Tried tried = {.arena = arena};
     bool uses[MOST_FUNCTIONS] = {false};
@@ -279,12 +279,32 @@ static void test_pow(void **state)
     }
 }
 
+/* e^x for x <= 0 within 2 ulp, but 0 where it would be denormal. */
+static void test_softmax_power(void **state)
+{
+    (void)state;
+    static const int lanes[] = {1, 8, 16};
+    for (int n = 0; n < 3; n++) {
+        Arena *arena = arena_new();
+        Tried tried = try_function(arena, SOFTMAX_POWER, lanes[n]);
+        for (uint64_t bits = 0; bits <= 0x7f800000u; bits += 70001u) {
+            float x = -float_of_bits((uint32_t)bits), got = value_of(&tried, x, 0);
+            double exact = exp((double)x);
+            if (x >= -87.336f) assert_true(ulps(got, exact) <= 2);
+            else if (x < -87.337f) assert_true(got == 0);
+            assert_true(got == 0 || got >= 0x1p-126f);
+        }
+        assert_true(value_of(&tried, 0, 0) == 1 && value_of(&tried, -INFINITY, 0) == 0 && isnan(value_of(&tried, NAN, 0)));
+        arena_free(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constants_are_folded), cmocka_unit_test(test_identifiers),
         cmocka_unit_test(test_sample_runs_and_prints), cmocka_unit_test(test_accuracy),
-        cmocka_unit_test(test_special_values), cmocka_unit_test(test_gelu_is_exact_enough), cmocka_unit_test(test_pow),
+        cmocka_unit_test(test_special_values), cmocka_unit_test(test_gelu_is_exact_enough), cmocka_unit_test(test_pow), cmocka_unit_test(test_softmax_power),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
