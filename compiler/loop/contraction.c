@@ -66,26 +66,19 @@ static void choose_geometry(Lowering *l, Tiling *t)
     l->kernel->tile_columns = (int)block;
 }
 
-static int64_t group_extent(Index *const *indices, int count, const Index *without)
-{
-    int64_t extent = 1;
-    for (int k = 0; k < count; k++)
-        if (indices[k] != without) extent *= indices[k]->extent;
-    return extent;
-}
-
 /* --- tasks --------------------------------------------------------------------------------------------------------- */
 /* Every column block reads all rows: where those exceed a cache and blocks are many, some rows at a time meet all columns. */
-enum { CACHED_BYTES = 1024 * 1024, GROUP_BYTES = 512 * 1024, FEW_BLOCKS = 3 };
+enum { WORTH_GROUPS = 256 * 1024, FEW_BLOCKS = 3 };
 
-/* Of the rows of one batch, with what lies between them. */
+/* Of the rows of one batch: those that are read, once where rows overlap. */
 static int64_t rows_bytes(Lowering *l, const Tiling *t)
 {
-    const Expr *rows = t->contraction->rows;
-    const Access *access = find_access(l, rows->tensor);
-    int64_t elements = 1;
-    for (int axis = 0; axis < rows->count; axis++) elements += (rows->tensor->extents[axis] - 1) * access->strides[axis];
-    return elements * 4 / t->batches;
+    const Contraction *c = t->contraction;
+    const Access *access = find_access(l, c->rows->tensor);
+    int64_t elements = 1, read = extent_of(c->m, c->m_count) * contraction_steps(c);
+    for (int axis = 0; axis < c->rows->count; axis++) elements += (c->rows->tensor->extents[axis] - 1) * access->strides[axis];
+    elements /= t->batches;
+    return (read < elements ? read : elements) * 4;
 }
 
 /* Whether tasks are groups of rows that each meet all columns: those are fewer bytes, and fetched ahead. */
@@ -94,16 +87,15 @@ static bool shares_rows(Lowering *l, const Tiling *t)
     const Contraction *c = t->contraction;
     int64_t bytes = rows_bytes(l, t);
     return t->row && t->batches == 1 && !t->copies && t->blocks >= FEW_BLOCKS && t->cut.tiles >= 2 * MOST_TASKS &&
-           group_extent(c->m, c->m_count, NULL) == t->rows && bytes > CACHED_BYTES && bytes >= contraction_steps(c) * t->columns * 4;
+           extent_of(c->m, c->m_count) == t->rows && bytes > CACHED_BYTES && bytes >= contraction_steps(c) * t->columns * 4;
 }
 
 /* Tasks along batch, column blocks and row tiles, at most MOST_TASKS in all, so that the largest is as small as can be. */
 static void choose_tasks(Lowering *l, Tiling *t)
 {
     const Contraction *c = t->contraction;
-    int64_t work = group_extent(c->m, c->m_count, NULL) * group_extent(c->k, c->k_count, NULL) * group_extent(c->n, c->n_count, NULL) *
-                   group_extent(c->batch, c->batch_count, NULL);
-    t->batches = group_extent(c->batch, c->batch_count, NULL);
+    t->batches = extent_of(c->batch, c->batch_count);
+    int64_t work = extent_of(c->m, c->m_count) * contraction_steps(c) * extent_of(c->n, c->n_count) * t->batches;
     t->batch_tasks = t->block_tasks = t->tile_tasks = 1;
     int64_t most = work / LEAST_TASK_WORK, best = INT64_MAX;
     if (most > MOST_TASKS) most = MOST_TASKS;
@@ -130,7 +122,7 @@ enum { MOST_COLUMNS_A_ROW = 8 };
 static bool divides_rows(const Tiling *t)
 {
     const Contraction *c = t->contraction;
-    if (!t->row || t->copies || t->batches > 1 || t->block_tasks == 1 || group_extent(c->m, c->m_count, NULL) != t->rows) return false;
+    if (!t->row || t->copies || t->batches > 1 || t->block_tasks == 1 || extent_of(c->m, c->m_count) != t->rows) return false;
     if (t->tile_tasks == 1 && (t->cut.tiles < 2 || t->block_tasks % 2 != 0)) return false;
     return is_computed(c->rows->tensor) && t->columns <= MOST_COLUMNS_A_ROW * t->rows;
 }
@@ -141,14 +133,14 @@ static void choose_groups(Lowering *l, Tiling *t)
     const Contraction *c = t->contraction;
     bool tasks = t->tile_tasks > 1 && t->block_tasks < t->blocks; /* are groups already */
     int64_t bytes = rows_bytes(l, t) / (tasks ? t->tile_tasks : 1);
-    t->grouped = t->row && bytes > GROUP_BYTES / 2 && t->blocks >= FEW_BLOCKS && (tasks || t->tile_tasks == 1);
-    int64_t groups = bytes <= CACHED_BYTES ? 1 : (bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+    t->grouped = t->row && bytes > WORTH_GROUPS && t->blocks >= FEW_BLOCKS && (tasks || t->tile_tasks == 1);
+    int64_t groups = (bytes + CACHED_BYTES - 1) / CACHED_BYTES;
     if (t->choice && t->choice->groups) groups = t->choice->groups;
     if (!t->grouped) groups = 1;
     int64_t tiles = (t->cut.tiles + t->tile_tasks - 1) / t->tile_tasks, most = t->chunks > 1 ? copies_tiles(l, t) : tiles;
     if (tiles > groups * most) groups = (tiles + most - 1) / most;
     t->groups = 1;
-    t->together = tiles * group_extent(c->m, c->m_count, NULL) / t->rows;
+    t->together = tiles * extent_of(c->m, c->m_count) / t->rows;
     if (groups == 1) return;
     t->group = t->row;
     for (int k = c->m_count - 1; k >= 0; k--)

@@ -46,27 +46,67 @@ void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_cou
     for (int r = 0; r < tile->height && !tile->rows_in_turn; r++) prefetch_row(l, tile, tile->row, tile->row_level, r);
 }
 
-/* Panels: the next ones are one stretch of memory. */
-static void next_panels(Lowering *l, const Tile *tile, int64_t count, Ahead *ahead)
+/* Elements of the weights that follow this product's, up to the first panel of the next product over panels, where products that meet their weights as
+ * rows lie between: those need them soon, all in their first block of columns, and fetch no panel. 0: none does, or there is no room beside rows
+ * and result. */
+static int64_t weights_after(Lowering *l, const Contraction *at_hand, int64_t panel)
+{
+    const Plan *plan = l->plan;
+    int64_t beside = extent_of(at_hand->m, at_hand->m_count) * (contraction_steps(at_hand) + extent_of(at_hand->n, at_hand->n_count)), elements = 0;
+    int call = 0;
+    while (call < plan->calls.count && plan->calls.data[call].kernel != l->kernel->kernel) call++;
+    while (++call < plan->calls.count) {
+        const Kernel *kernel = plan->calls.data[call].kernel;
+        const Contraction *c = &kernel->contraction;
+        if (kernel->form != KERNEL_CONTRACTION) continue;
+        if (c->panels && elements) elements += contraction_steps(c) * panel;
+        if (c->panels) break;
+        const Layout *rows = tensor_layout(c->rows->tensor);
+        if (rows->storage == STORE_BLOB) elements += rows->bytes / 4;
+    }
+    return (elements + beside) * 4 <= CACHED_BYTES ? elements : 0;
+}
+
+/* How far ahead of their own weights the tiles of a block are, where a block gains some elements: nothing at first, and `lead` at the end. */
+static Value *gained_lead(Lowering *l, const Tile *tile, int64_t lead, Value *gain)
+{
+    Builder *build = l->build;
+    int64_t last = tile->tiling->blocks - 1;
+    Value *number = build_op(build, OP_FLOORDIV, tile->column, build_int(build, (int64_t)tile->width * l->target->lanes), NULL);
+    Value *missing = build_mul(build, build_sub(build, build_int(build, last), number), gain);
+    Value *far = build_op(build, OP_MIN, build_sub(build, build_int(build, lead), missing), build_mul(build, number, gain), NULL);
+    return build_op(build, OP_MAX, far, build_int(build, 0), NULL);
+}
+
+/* Panels: the next ones are one stretch of memory, a part of it for each tile. Where a thread has half of the tiles its parts are twice as long, for as many
+ * requests: some lines are left out then, but a single thread would make all those of two for nothing. Parts overlap the next block's; in the last blocks
+ * they don't, and reach what follows. */
+static void next_panels(Lowering *l, const Tile *tile, const Reduced *last_step, int64_t count, Ahead *ahead)
 {
     const Tiling *t = tile->tiling;
-    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, share = (block + tiles - 1) / tiles;
+    Builder *build = l->build;
+    int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, lead = weights_after(l, t->contraction, t->panel);
     if (block % t->panel != 0 && t->panel % block != 0) return;
-    ahead->lines = (int)((share + LINE_FLOATS - 1) / LINE_FLOATS);
-    ahead->step = ahead->lines > 1 ? ahead->lines * LINE_FLOATS : share;
-    ahead->stride = build_int(l->build, ahead->step);
-    if (t->by_rows && t->tile_tasks == 1 && !t->group && ahead->lines == 1) { /* each thread has half of the tiles */
-        Value *twice = build_int(l->build, (2 * block + tiles - 1) / tiles);
-        ahead->stride = scope_settle(l, (Lowered){build_op(l->build, OP_SELECT, t->by_rows, twice, ahead->stride), 0}, "ahead").value;
+    int64_t share = (block + tiles - 1) / tiles, line_part = LINE_FLOATS / steps_a_turn(l, last_step->extent);
+    if (share < line_part && (share * tiles - block) * count * t->blocks < lead) share = line_part; /* for as many requests */
+    ahead->step = ahead->needed = share;
+    ahead->stride = build_int(build, share);
+    Value *gain = build_int(build, (share * tiles - block) * count);
+    if (t->by_rows && t->tile_tasks == 1 && !t->group) {
+        int64_t twice = (2 * block + tiles - 1) / tiles, gain_twice = (tiles / 2 * twice - block) * count;
+        ahead->stride = scope_settle(l, (Lowered){build_op(build, OP_SELECT, t->by_rows, build_int(build, twice), ahead->stride), 0}, "ahead").value;
+        gain = build_op(build, OP_SELECT, t->by_rows, build_int(build, gain_twice < 0 ? 0 : gain_twice), gain);
     }
     Address next = tile->columns;
     next.constant += vector_offset(l, tile, t->panel / l->target->lanes) * (block > t->panel ? block / t->panel : 1);
     /* Blocks of part of a panel share the next one. */
     for (int k = 0; k < next.count; k++)
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
-    Builder *build = l->build;
     Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
     ahead->start = build_add(build, address_value(l, &next), build_mul(build, build_mul(build, before, build_int(build, count)), ahead->stride));
+    if (!lead) return;
+    gain = scope_settle(l, (Lowered){gain, 0}, "gain").value;
+    ahead->start = build_add(build, ahead->start, gained_lead(l, tile, lead, gain));
 }
 
 /* Rows of columns: the lines beside this block, in turns, each only once where there are tiles enough: another request for it costs
@@ -76,11 +116,12 @@ static void next_columns(Lowering *l, const Tile *tile, const Reduced *step, Ahe
     Builder *build = l->build;
     int64_t block = (int64_t)tile->width * l->target->lanes, lines = (block + LINE_FLOATS - 1) / LINE_FLOATS, tiles = tile->tiling->together;
     int64_t steps = tile->copy ? tile->steps : step->extent;
-    ahead->lines = (int)((lines + tiles - 1) / tiles);
+    int64_t fetched = (lines + tiles - 1) / tiles;
+    if (lines % fetched != 0) fetched = lines;
+    ahead->needed = fetched * LINE_FLOATS;
     ahead->step = step->column_stride;
     ahead->stride = build_int(build, ahead->step);
-    if (lines % ahead->lines != 0) ahead->lines = (int)lines;
-    int64_t turns = lines / ahead->lines;
+    int64_t turns = lines / fetched;
     while (steps_a_turn(l, steps) % (2 * ahead->apart) == 0 && 2 * ahead->apart * turns <= tiles) ahead->apart *= 2;
     Address next = tile->columns;
     next.constant += block + LINE_FLOATS - 1; /* the last line of each vector: the first of all is here already */
@@ -88,7 +129,7 @@ static void next_columns(Lowering *l, const Tile *tile, const Reduced *step, Ahe
     Value *part = build_op(build, OP_MOD, tile->number, build_int(build, ahead->apart), NULL);
     Value *turn = build_op(build, OP_FLOORDIV, tile->number, build_int(build, ahead->apart), NULL);
     turn = build_op(build, OP_MOD, turn, build_int(build, turns), NULL);
-    ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, (int64_t)ahead->lines * LINE_FLOATS)));
+    ahead->start = build_add(build, address_value(l, &next), build_mul(build, turn, build_int(build, ahead->needed)));
     ahead->start = build_add(build, ahead->start, build_mul(build, part, build_int(build, (steps + ahead->apart - 1) / ahead->apart * ahead->step)));
 }
 
@@ -107,9 +148,9 @@ Ahead look_ahead(Lowering *l, const Tile *tile, const Reduced *steps, int step_c
     if (l->target->lanes == 1 || !steps_follow(steps, step_count) || contraction_steps(c) < WORTH_PREFETCHING) return ahead;
     if (tile->part || tile->tiling->full_blocks < 2 || (tile->copy && copies_are_near(l, c))) return ahead;
     if (tile->tiling->inside && contraction_steps(c) * tile->tiling->columns * 4 <= CHAIN_COLUMN_BYTES) return ahead; /* the rows before used them */
-    if (c->panels) next_panels(l, tile, contraction_steps(c), &ahead);
+    if (c->panels) next_panels(l, tile, &steps[step_count - 1], contraction_steps(c), &ahead);
     else if (step_count == 1) next_columns(l, tile, steps, &ahead);
-    if (ahead.lines > MOST_LINES) ahead.start = NULL;
+    if (ahead.needed > MOST_LINES * LINE_FLOATS) ahead.start = NULL;
     if (ahead.start) ahead.start = scope_settle(l, (Lowered){ahead.start, scope_level(l)}, "next").value;
     return ahead;
 }
@@ -119,12 +160,9 @@ void prefetch_ahead(Lowering *l, const Ahead *ahead, Value *step, int turns)
     Builder *build = l->build;
     if (ahead->apart > 1) step = build_op(build, OP_FLOORDIV, step, build_int(build, ahead->apart), NULL);
     Value *place = build_add(build, ahead->start, build_mul(build, step, ahead->stride));
-    int64_t fetched = 0;
-    for (int64_t q = 0; q < turns / ahead->apart; q++) {
-        if (q > 0 && q * ahead->step < fetched) continue;
-        fetched = q * ahead->step + (int64_t)ahead->lines * LINE_FLOATS;
-        Value *first = build_add(build, place, build_mul(build, ahead->stride, build_int(build, q)));
-        for (int k = 0; k < ahead->lines; k++) prefetch(l, ahead->buffer, build_add(build, first, build_int(build, (int64_t)k * LINE_FLOATS)));
+    for (int64_t q = 0, at = 0; q < turns / ahead->apart; q++) {
+        if (at < q * ahead->step) at = q * ahead->step;
+        for (; at < q * ahead->step + ahead->needed; at += LINE_FLOATS) prefetch(l, ahead->buffer, build_add(build, place, build_int(build, at)));
     }
 }
 

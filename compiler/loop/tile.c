@@ -120,11 +120,16 @@ int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps)
     return count;
 }
 
+int64_t extent_of(Index *const *indices, int count)
+{
+    int64_t extent = 1;
+    for (int k = 0; k < count; k++) extent *= indices[k]->extent;
+    return extent;
+}
+
 int64_t contraction_steps(const Contraction *c)
 {
-    int64_t count = 1;
-    for (int k = 0; k < c->k_count; k++) count *= c->k[k]->extent;
-    return count;
+    return extent_of(c->k, c->k_count);
 }
 
 void tile_columns(Lowering *l, Tile *tile)

@@ -101,7 +101,8 @@ typedef struct {
 } Reduced;
 /* The loops of the reduction, outermost first. */
 int reduction_steps(Lowering *l, const Contraction *c, Reduced *steps);
-int64_t contraction_steps(const Contraction *c); /* all of them */
+int64_t extent_of(Index *const *indices, int count); /* of a group of them */
+int64_t contraction_steps(const Contraction *c);     /* all of them */
 
 /* long_rows.c: the row, its length, what it is joined with; the equation is the one at hand. */
 void choose_rows(Lowering *l, Tiling *tiling);
@@ -146,13 +147,16 @@ void copy_columns(Lowering *l, Tile *tile, Value *first_step, int64_t steps);
 void prefetch_result(Lowering *l, Tile *tile, const Reduced *steps, int step_count);
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset);
 
+/* What stays in a core's second cache. */
+enum { CACHED_BYTES = 1024 * 1024 };
+
 /* The next block of columns comes while this one is used: each row tile fetches its share, a few lines a step of the reduction. */
 typedef struct {
     Buffer *buffer;
     Value *start;       /* subscript of the first line at step 0; NULL: not worth it */
     int64_t step;       /* elements from one step to the next … */
     Value *stride;      /* … INT: where fewer tiles share a block they are more */
-    int lines;          /* of a step */
+    int64_t needed;     /* elements of those of a step that are fetched */
     int apart;          /* so many tiles share out the steps of the next columns: each fetches those of its part, one every `apart` of its own */
 } Ahead;
 /* Whether a kernel computes it: not an input or weights. */
