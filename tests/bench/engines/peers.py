@@ -3,6 +3,7 @@ results directory is not measured again without --again."""
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -142,8 +143,8 @@ class Piece:
             begin = time.monotonic()
             process = subprocess.Popen([os.path.join(w.path, 'first'), os.path.join(w.path, 'model.gmw')], stdout=subprocess.PIPE, text=True)
             said = process.stdout.read()  # milliseconds of its parts; its memory as weights + arena + the rest
-            usage = os.wait4(process.pid, 0)[2]
-            return {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': usage.ru_maxrss * 1024, 'said': said}
+            process.wait()
+            return {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': float(re.search(r'peak memory ([0-9.]+) MB', said)[1]) * 2**20, 'said': said}
         again = contest.Worker(w.engine, w.candidate, w.path, self.threads, self.reference, self.directory, machine.probe(self.options.work))
         again.close()
         return again.first
