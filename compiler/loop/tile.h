@@ -157,6 +157,7 @@ typedef struct {
     int64_t step;       /* elements from one step to the next … */
     Value *stride;      /* … INT: where fewer tiles share a block they are more */
     int64_t needed;     /* elements of those of a step that are fetched */
+    Value *fetches;     /* FLAG: this tile does; NULL: all do */
     int apart;          /* so many tiles share out the steps of the next columns: each fetches those of its part, one every `apart` of its own */
 } Ahead;
 /* Whether a kernel computes it: not an input or weights. */
