@@ -78,24 +78,24 @@ static Value *gained_lead(Lowering *l, const Tile *tile, int64_t lead, Value *ga
     return build_op(build, OP_MAX, far, build_int(build, 0), NULL);
 }
 
-/* Panels: the next ones are one stretch of memory, a part of it for each tile, or, so that requests are of whole lines, for each of those `apart` tiles apart.
- * Where a thread has half of the tiles their parts are twice as long, for as many requests: some lines are left out then, but a single thread would make
- * all those of two for nothing. Parts overlap the next block's; in the last blocks they don't, and reach what follows. */
+/* Panels: the next ones are one stretch of memory, a part of it for each tile; where that is less than a line a turn, for one tile of several. Where a thread has half of the tiles their
+ * parts are twice as long, for as many requests: some lines are left out then, but a single thread would make all those of two for nothing. Parts overlap
+ * the next block's; in the last blocks they don't, and reach what follows. */
 static void next_panels(Lowering *l, const Tile *tile, const Reduced *last_step, int64_t count, Ahead *ahead)
 {
     const Tiling *t = tile->tiling;
     Builder *build = l->build;
     int64_t block = (int64_t)tile->width * l->target->lanes, tiles = t->together, lead = weights_after(l, t->contraction, t->panel);
     if (block % t->panel != 0 && t->panel % block != 0) return;
-    int64_t line_part = LINE_FLOATS / steps_a_turn(l, last_step->extent), apart = 1;
-    while (2 * apart < tiles && (2 * apart * block + tiles - 1) / tiles <= line_part) apart *= 2;
-    int64_t share = (apart * block + tiles - 1) / tiles, parts = (tiles + apart - 1) / apart;
+    int64_t line_part = LINE_FLOATS / steps_a_turn(l, last_step->extent), one_of = 1;
+    while (2 * one_of < tiles && (2 * one_of * block + tiles - 1) / tiles <= line_part) one_of *= 2;
+    int64_t share = (one_of * block + tiles - 1) / tiles, parts = (tiles + one_of - 1) / one_of;
     if (share < line_part && (share * parts - block) * count * t->blocks < lead) share = line_part; /* for as many requests */
     ahead->step = ahead->needed = share;
     ahead->stride = build_int(build, share);
     Value *gain = build_int(build, (share * parts - block) * count);
     if (t->by_rows && t->tile_tasks == 1 && !t->group) {
-        int64_t twice = (2 * apart * block + tiles - 1) / tiles, gain_twice = (parts / 2 * twice - block) * count;
+        int64_t twice = (2 * one_of * block + tiles - 1) / tiles, gain_twice = (parts / 2 * twice - block) * count;
         ahead->stride = scope_settle(l, (Lowered){build_op(build, OP_SELECT, t->by_rows, build_int(build, twice), ahead->stride), 0}, "ahead").value;
         gain = build_op(build, OP_SELECT, t->by_rows, build_int(build, gain_twice < 0 ? 0 : gain_twice), gain);
     }
@@ -105,10 +105,10 @@ static void next_panels(Lowering *l, const Tile *tile, const Reduced *last_step,
     for (int k = 0; k < next.count; k++)
         if (next.terms[k].coefficient == 1) next.terms[k].coefficient = count;
     Value *before = build_add(build, build_mul(build, tile->passed, build_int(build, t->cut.tiles)), build_sub(build, tile->number, tile->first_tile));
-    if (apart > 1) {
-        Value *fetches = build_op(build, OP_EQ, build_op(build, OP_MOD, before, build_int(build, apart), NULL), build_int(build, 0), NULL);
+    if (one_of > 1) {
+        Value *fetches = build_op(build, OP_EQ, build_op(build, OP_MOD, before, build_int(build, one_of), NULL), build_int(build, 0), NULL);
         ahead->fetches = scope_settle(l, (Lowered){fetches, scope_level(l)}, "fetches").value;
-        before = build_op(build, OP_FLOORDIV, before, build_int(build, apart), NULL);
+        before = build_op(build, OP_FLOORDIV, before, build_int(build, one_of), NULL);
     }
     ahead->start = build_add(build, address_value(l, &next), build_mul(build, build_mul(build, before, build_int(build, count)), ahead->stride));
     if (!lead) return;
