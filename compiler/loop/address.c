@@ -149,6 +149,14 @@ static void add_subscripts(Lowering *l, const Expr *read, const Access *access, 
     for (int axis = 0; axis < read->count; axis++) {
         const Expr *subscript = read->args[axis];
         int64_t extent = read->tensor->extents[axis], stride = access->strides[axis];
+        if (access->ring && axis == access->ring_axis) {
+            Lowered place = to_int(l, lower_expr(l, subscript));
+            place.value = build_op(l->build, OP_MOD, place.value, build_int(l->build, access->ring), NULL);
+            place = scope_settle(l, place, "place");
+            address_add_term(address, place.value, stride, place.level);
+            if (address->level < place.level) address->level = place.level;
+            continue;
+        }
         bool data = expr_is_data_dependent(subscript);
         bool checked = !data && !access->bordered && (read->otherwise || l->unproved) && !subscript_proved(subscript, extent);
         if (!data && !checked) {

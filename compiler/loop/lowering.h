@@ -5,7 +5,7 @@
  *                  copies.c, edge.c: columns that lie badly, and those behind the last whole vector
  *   rows.c         row kernels: rows, tasks, scratch; rows_ahead.c their lines fetched ahead; equation.c loops of one equation; reduce.c
  *                  its reduction
- *   windows.c      reductions over windows, several at a time
+ *   windows.c      reductions over windows, several at a time; window_copies.c their operands copied close together
  *   row_blocks.c   contraction, row equations, contraction: block of rows by block of rows
  *   transpose.c    maps that turn their operands, block by block
  *   expression.c   equation exprs → values, each computed at the outermost loop that knows what it needs; vector.c what may be one
@@ -64,6 +64,8 @@ typedef struct {
     Value *origin;       /* a variable whose value times -origin_step is added to every address; NULL: none */
     int64_t origin_step;
     int origin_level;    /* the scope that knows it */
+    int64_t ring;        /* > 0: on axis ring_axis it holds as many places, each where its number modulo them says */
+    int ring_axis;
     bool bordered;       /* it holds whatever subscripts reach, `otherwise` included */
 } Access;
 
@@ -176,6 +178,7 @@ bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *str
 /* --- lines fetched before they are needed -------------------------------------------------------------------------- */
 /* prefetch.c: the line of an element; to be written, where the kernel writes the buffer. */
 void prefetch(Lowering *l, Buffer *buffer, Value *subscript);
+void prefetch_element(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank); /* at the bound indices */
 /* rows_ahead.c: what the kernel's equations touch some rows further along row index `row` of `row_count`, which stand for `rows`: RowsAhead,
  * to be fetched by the row's first loop over as many elements, or by a loop of their own. */
 void find_rows_ahead(Lowering *l, int row, int row_count, Value *const *rows, int row_level);

@@ -11,6 +11,16 @@ void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
     statement->subscript = subscript;
 }
 
+void prefetch_element(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank)
+{
+    const Access *access = find_access(l, tensor);
+    Address address = {0};
+    for (int axis = 0; axis < rank; axis++)
+        if (access->strides[axis]) address_add(l, &address, subscripts[axis], access->strides[axis]);
+    address_origin(&address, access);
+    prefetch(l, access->buffer, address_value(l, &address));
+}
+
 /* The lines that the tile will write in one row, but the first where rows are not aligned: the block before wrote that. */
 void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int64_t offset)
 {

@@ -11,15 +11,16 @@
 
 #include <string.h>
 
-enum { MOST_TURNED = 4, LEAST_EXTENT = 4, MOST_LANES = 16 };
+enum { MOST_TURNED = 4, LEAST_EXTENT = 4, MOST_LANES = 16, BLOCKS_AHEAD = 2, LEAST_FETCHED = 4 };
 
 typedef struct {
     const Index *vector, *other;     /* the result's neighbours lie along the one, the turned reads' along the other */
     const Expr *reads[MOST_TURNED];
     Buffer *blocks[MOST_TURNED];     /* [other, vector] */
     int read_count;
-    int outer_count;
-    const Index *outer[MAX_RANK * 2];
+    int64_t extent, other_extent;    /* theirs, with those of the indices that lie as one with them */
+    int outer_count, joined_count;
+    const Index *outer[MAX_RANK * 2], *joined[MAX_RANK * 2];
     bool possible;
 } Turn;
 
@@ -69,6 +70,44 @@ static bool find_turn(Lowering *l, Turn *turn)
     return true;
 }
 
+/* Whether the result and all that is read step from one place of `index` to the next as far as over `extent` places of `inner`. */
+static bool lies_as_one(Lowering *l, const Expr *expr, const Index *index, const Index *inner, int64_t extent)
+{
+    int64_t far = 0, near = 0;
+    if (expr->kind == EXPR_INDEX) return expr->index != index && expr->index != inner;
+    if (expr->kind == EXPR_READ) return read_stride(l, expr, index, &far) && read_stride(l, expr, inner, &near) && far == near * extent;
+    for (int k = 0; k < expr->count; k++)
+        if (!lies_as_one(l, expr->args[k], index, inner, extent)) return false;
+    return true;
+}
+
+static int64_t result_stride(Lowering *l, const Index *index)
+{
+    const Equation *equation = l->equation;
+    const Access *access = find_access(l, equation->result);
+    int64_t stride = 0;
+    for (int axis = 0; axis < equation->rank; axis++) {
+        Linear linear;
+        if (!index_linear(equation->subscripts[axis], &linear)) return 0;
+        stride += linear_coefficient(&linear, index) * access->strides[axis];
+    }
+    return stride;
+}
+
+/* Outer indices, innermost first, that lie as one with `inner`: it runs over all of them while they are 0. */
+static int64_t join(Lowering *l, Turn *turn, const Index *inner)
+{
+    int64_t extent = inner->extent;
+    for (int k = turn->outer_count - 1; k >= 0; k--) {
+        const Index *index = turn->outer[k];
+        if (!result_stride(l, inner) || result_stride(l, index) != result_stride(l, inner) * extent || !lies_as_one(l, l->equation->value, index, inner, extent)) continue;
+        extent *= index->extent;
+        turn->joined[turn->joined_count++] = index;
+        memmove(turn->outer + k, turn->outer + k + 1, (size_t)(--turn->outer_count - k) * sizeof *turn->outer);
+    }
+    return extent;
+}
+
 /* --- blocks -------------------------------------------------------------------------------------------------------- */
 /* Fills the block of a read: `rows` positions of the other index, `columns` of the vectors' index. */
 static void fill_block(Lowering *l, const Turn *turn, int which, Value *row, int row_level, Value *rows, Value *column, int column_level, int columns)
@@ -90,18 +129,20 @@ static void fill_block(Lowering *l, const Turn *turn, int which, Value *row, int
     loop_close(l, c);
 }
 
-/* The same for a whole block, in vectors along the other index. A round of zips takes the highest bit of the row's number to the lowest of
- * the column's, and that of the column's to the lowest of the row's; after as many as they have bits, rows and columns have changed places. */
-static void turn_block(Lowering *l, const Turn *turn, int which, Value *row, int row_level, Value *column, int column_level)
+/* The same in vectors along the other index, of which `part` lanes count (NULL: all). A round of zips takes the highest bit of the row's number
+ * to the lowest of the column's, and that of the column's to the lowest of the row's; after as many as they have bits, rows and columns have
+ * changed places. */
+static void turn_block(Lowering *l, const Turn *turn, int which, Value *row, int row_level, Value *part, Value *column, int column_level, int columns)
 {
     Builder *build = l->build;
     int lanes = l->target->lanes;
     Value *lines[MOST_LANES], *zipped[MOST_LANES];
     lowering_vector(l, turn->other);
-    for (int c = 0; c < lanes; c++) {
+    for (int c = columns; c < lanes; c++) lines[c] = build_number(build, builder_vector_type(build), 0);
+    for (int c = 0; c < columns; c++) {
         scope_push(l, NULL);
         scope_bind(l, turn->vector, column, column_level, c);
-        scope_bind_vector(l, turn->other, row, row_level, 0, NULL);
+        scope_bind_vector(l, turn->other, row, row_level, 0, part);
         lines[c] = build_let(build, "line", lower_vector(l, turn->reads[which]));
         scope_pop(l);
     }
@@ -116,6 +157,20 @@ static void turn_block(Lowering *l, const Turn *turn, int which, Value *row, int
     for (int r = 0; r < lanes; r++) build_store(build, turn->blocks[which], build_int(build, r * lanes), lines[r], NULL);
 }
 
+/* Each row of the result is written on a page of its own: its lines are fetched some blocks ahead. */
+static void fetch_result(Lowering *l, const Turn *turn, Value *row, int row_level, Value *column, int column_level)
+{
+    int lanes = l->target->lanes;
+    if (turn->extent < LEAST_FETCHED * lanes) return;
+    for (int r = 0; r < lanes; r++) {
+        scope_push(l, NULL);
+        scope_bind(l, turn->other, row, row_level, r);
+        scope_bind(l, turn->vector, column, column_level, (int64_t)BLOCKS_AHEAD * lanes);
+        prefetch_element(l, l->equation->result, l->equation->subscripts, l->equation->rank);
+        scope_pop(l);
+    }
+}
+
 /* One block: `columns` lanes of vectors from `column` on, for `rows` positions from `row` on. */
 static void lower_block(Lowering *l, Turn *turn, Value *row, int row_level, Value *rows, Value *column, int column_level, int columns)
 {
@@ -123,10 +178,11 @@ static void lower_block(Lowering *l, Turn *turn, Value *row, int row_level, Valu
     int lanes = l->target->lanes;
     Value *part = columns < lanes ? build_int(build, columns) : NULL;
     int64_t count = 0;
+    if (columns == lanes) fetch_result(l, turn, row, row_level, column, column_level);
     for (int k = 0; k < turn->read_count; k++) {
         turn->blocks[k] = build_array(build, "block", TYPE_F32, (int64_t)lanes * lanes);
-        bool whole = columns == lanes && value_is_int(rows, &count) && count == lanes;
-        if (whole && vector_cost(l, turn->reads[k], turn->other) == 0) turn_block(l, turn, k, row, row_level, column, column_level);
+        bool whole = value_is_int(rows, &count) && count == lanes;
+        if (vector_cost(l, turn->reads[k], turn->other) == 0) turn_block(l, turn, k, row, row_level, whole ? NULL : rows, column, column_level, columns);
         else fill_block(l, turn, k, row, row_level, rows, column, column_level, columns);
     }
     Statement *loop = loop_open(l, turn->other->name, build_int(build, 0), rows, 1);
@@ -151,7 +207,7 @@ static void lower_columns(Lowering *l, Turn *turn, Value *row, int row_level, Va
 {
     Builder *build = l->build;
     int lanes = l->target->lanes;
-    int64_t extent = turn->vector->extent, full = extent / lanes * lanes;
+    int64_t extent = turn->extent, full = extent / lanes * lanes;
     if (full > 0) {
         Statement *loop = loop_open(l, turn->vector->name, build_int(build, 0), build_int(build, full), lanes);
         lower_block(l, turn, row, row_level, rows, loop_variable(l, loop), scope_level(l), lanes);
@@ -173,7 +229,9 @@ bool lower_turned(Lowering *l)
     Turn turn = {0};
     if (find_reduce(l->equation->value) || !find_turn(l, &turn)) return false;
     int lanes = l->target->lanes;
-    int64_t blocks = (turn.other->extent + lanes - 1) / lanes, outer = 1, work = turn.vector->extent * turn.other->extent;
+    turn.extent = join(l, &turn, turn.vector);
+    turn.other_extent = join(l, &turn, turn.other);
+    int64_t blocks = (turn.other_extent + lanes - 1) / lanes, outer = 1, work = turn.extent * turn.other_extent;
     for (int k = 0; k < turn.outer_count; k++) outer *= turn.outer[k]->extent;
     int64_t total = outer * blocks;
     l->kernel->tasks = share_tasks(kernel->serial ? 0 : work * outer * ELEMENT_WORK, total);
@@ -182,10 +240,11 @@ bool lower_turned(Lowering *l)
     Statement *loop = open_share(l, "block", total);
     Value *item = loop_variable(l, loop);
     bind_digits(l, item, total, turn.outer, turn.outer_count);
+    for (int k = 0; k < turn.joined_count; k++) scope_bind(l, turn.joined[k], build_int(build, 0), 0, 0);
     Value *row = build_mul(build, turn.outer_count ? build_op(build, OP_MOD, item, build_int(build, blocks), NULL) : item, build_int(build, lanes));
     row = scope_settle(l, (Lowered){row, scope_level(l)}, turn.other->name).value;
-    Value *rest = build_sub(build, build_int(build, turn.other->extent), row);
-    Value *rows = turn.other->extent % lanes == 0 ? build_int(build, lanes) : build_op(build, OP_MIN, rest, build_int(build, lanes), NULL);
+    Value *rest = build_sub(build, build_int(build, turn.other_extent), row);
+    Value *rows = turn.other_extent % lanes == 0 ? build_int(build, lanes) : build_op(build, OP_MIN, rest, build_int(build, lanes), NULL);
     rows = scope_settle(l, (Lowered){rows, scope_level(l)}, "rows").value;
     lower_columns(l, &turn, row, scope_level(l), rows);
     loop_close(l, loop);

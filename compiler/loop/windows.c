@@ -4,48 +4,18 @@
  *   for the outer free indices, for a block of vectors along the last one, for a tile of positions along the last that windows move along: accumulators
  *   for every position and vector; for the window: each operand of the block is loaded once and used for all positions that want it
  *
- * Where neighbouring positions lie far apart and windows are large, what a block of vectors reads for a group of rows is first copied close
- * together: otherwise every element of a window is on a page of its own. The copy has a border where windows reach past the tensor's ends.
+ * Where windows of neighbouring positions share elements, some places of the window's last index are written side by side, and an element that
+ * several positions want is loaded once for all of them. Where neighbouring positions lie far apart and windows are large, or windows reach past the
+ * tensor's ends, operands are first copied close together (window_copies.c): otherwise every element of a window is on a page of its own.
  *
  * Every element is computed alone, in the order of the window, whatever the tile or the number of tasks. */
-#include "loop/tile.h"
+#include "loop/windows.h"
 
 #include "equation/index.h"
-#include "schedule/lines.h"
 #include "support/bug.h"
 
-#include <string.h>
-
-enum { MOST_POSITIONS = 14, MOST_VECTORS = 4, BLOCK_VECTORS = 2, BLOCK_POSITIONS = 7, FEW_REGISTERS_POSITIONS = 6 };
-enum { FAR_APART = 512, LARGE_WINDOW = 16 };
-
-/* An operand that is copied: how, and where to. */
-typedef struct {
-    const LineRead *line;
-    int64_t strides[MAX_RANK];
-    Buffer *buffer;
-} Copy;
-
-typedef struct {
-    const Expr *reduce;
-    const Index *vector, *position; /* vectors run along the one, tiles along the other, which windows move along */
-    int outer_count;
-    const Index *outer[MAX_RANK * 2];
-    int vectors;                    /* of a block */
-    WindowLines lines;              /* with copies: what they hold */
-    Index group, block;             /* number the groups of rows and the blocks of vectors */
-    int copy_count;                 /* 0: operands are read where they lie */
-    Copy copies[MOST_LINE_READS];
-} Windows;
-
-typedef struct {
-    const Windows *windows;
-    Value *block;                   /* first column of the copies */
-    Value *column, *row;            /* of the first vector and position */
-    int column_level, row_level;
-    int width, height;              /* vectors, positions */
-    int part;                       /* lanes of the last vector, 0: all */
-} Patch;
+enum { MOST_POSITIONS = 16, MOST_VECTORS = 4, BLOCK_VECTORS = 2, BLOCK_POSITIONS = 7, FEW_REGISTERS_POSITIONS = 6, FEW_REGISTERS_COPIED = 10 };
+enum { MOST_PLACES = 14, OPERAND_REGISTERS = 2 };
 
 static Value *part_of(Lowering *l, const Patch *patch, int vector)
 {
@@ -66,182 +36,128 @@ static void bind_position(Lowering *l, const Patch *patch, int position)
     scope_bind(l, patch->windows->position, patch->row, patch->row_level, position);
 }
 
-/* --- copies -------------------------------------------------------------------------------------------------------- */
-/* The place on an axis that the copy begins at: what outer indices say, and the first row of the group. */
-static Value *copy_from(Lowering *l, const Windows *windows, const LineRead *line, int axis)
-{
-    Builder *build = l->build;
-    Linear linear;
-    index_linear(line->read->args[axis], &linear);
-    Value *from = build_int(build, linear.constant);
-    int level = 0;
-    for (int k = 0; k < linear.count; k++) {
-        const Index *index = linear.indices[k];
-        bool row = index == windows->lines.row;
-        if (!row && !line->outer[axis]) continue;
-        const Binding *binding = scope_find(l, row ? &windows->group : index);
-        int64_t step = linear.coefficients[k] * (row ? windows->lines.rows : 1);
-        from = build_add(build, from, build_mul(build, binding->base, build_int(build, step)));
-        if (binding->base_level > level) level = binding->base_level;
-    }
-    return scope_settle(l, (Lowered){from, level}, "first").value;
-}
+/* --- a patch ------------------------------------------------------------------------------------------------------- */
+/* What the window's last index stands for: base + first, and as many places from there on as are computed at once. */
+typedef struct {
+    const Index *index; /* NULL: the window is a single place */
+    Value *base;
+    int base_level, first, count;
+} Places;
 
 typedef struct {
-    const Patch *patch;
-    const Copy *copy;
-    Value *from[MAX_RANK]; /* on each axis */
-    bool outside;          /* in the border */
-} Copying;
+    int position, place;
+    int64_t at; /* what they read, in elements from the patch's first */
+} Pair;
 
-static void copy_axes(Lowering *l, const Copying *copying, int axis, Value *from, Value *to);
-
-/* The places [begin, end) of the copy's axis. */
-static void copy_places(Lowering *l, const Copying *copying, int axis, Value *begin, Value *end, Value *from, Value *to)
+static bool can_be_kept(Lowering *l, const Expr *expr)
 {
-    Builder *build = l->build;
-    const Copy *copy = copying->copy;
-    const Access *access = find_access(l, copy->line->read->tensor);
-    int64_t first, last;
-    if (value_is_int(begin, &first) && value_is_int(end, &last) && first == last) return;
-    Statement *loop = loop_open(l, "p", begin, end, 1);
-    Value *p = loop_variable(l, loop);
-    copy_axes(l, copying, axis + 1, build_add(build, from, build_mul(build, p, build_int(build, access->strides[axis]))),
-              build_add(build, to, build_mul(build, p, build_int(build, copy->strides[axis]))));
-    loop_close(l, loop);
+    if (expr->kind == EXPR_READ && expr->otherwise && !find_access(l, expr->tensor)->bordered) return false;
+    for (int k = 0; k < expr->count; k++)
+        if (!can_be_kept(l, expr->args[k])) return false;
+    return true;
 }
 
-static Value *within(Lowering *l, Value *place, int64_t span)
+/* Elements from one position to the next and from one place to the next, of the first read that both move along. */
+static bool find_steps(Lowering *l, const Windows *windows, const Index *place, const Expr *expr, int64_t *position_step, int64_t *place_step)
 {
-    Builder *build = l->build;
-    int64_t whole;
-    if (value_is_int(place, &whole)) return build_int(build, whole < 0 ? 0 : whole > span ? span : whole);
-    Value *clamped = build_op(build, OP_MIN, build_op(build, OP_MAX, place, build_int(build, 0), NULL), build_int(build, span), NULL);
-    return scope_settle(l, (Lowered){clamped, scope_level(l)}, "edge").value;
-}
-
-static void copy_lanes(Lowering *l, const Copying *copying, Value *from, Value *to)
-{
-    Builder *build = l->build;
-    const Patch *patch = copying->patch;
-    const Expr *read = copying->copy->line->read;
-    from = scope_settle(l, (Lowered){build_add(build, from, patch->column), scope_level(l)}, "from").value;
-    to = scope_settle(l, (Lowered){to, scope_level(l)}, "to").value;
-    for (int v = 0; v < patch->width; v++) {
-        Value *offset = build_int(build, (int64_t)v * l->target->lanes);
-        Value *x = copying->outside ? build_number(build, builder_vector_type(build), read->otherwise->number)
-                                    : build_load_vector(build, find_access(l, read->tensor)->buffer, build_add(build, from, offset), part_of(l, patch, v));
-        build_store(build, copying->copy->buffer, build_add(build, to, offset), x, NULL);
+    if (expr->kind != EXPR_READ) {
+        for (int k = 0; k < expr->count; k++)
+            if (find_steps(l, windows, place, expr->args[k], position_step, place_step)) return true;
+        return false;
     }
-}
-
-/* Each axis: what lies before the tensor, the tensor, what lies behind it. */
-static void copy_axes(Lowering *l, const Copying *copying, int axis, Value *from, Value *to)
-{
-    Builder *build = l->build;
-    const LineRead *line = copying->copy->line;
-    if (axis == line->read->count - 1) {
-        copy_lanes(l, copying, from, to);
-        return;
+    const Access *access = find_access(l, expr->tensor);
+    *position_step = *place_step = 0;
+    for (int axis = 0; axis < expr->count; axis++) {
+        Linear linear;
+        if (!index_linear(expr->args[axis], &linear)) return false;
+        *position_step += linear_coefficient(&linear, windows->position) * access->strides[axis];
+        *place_step += linear_coefficient(&linear, place) * access->strides[axis];
     }
-    int64_t span = line->spans[axis];
-    if (copying->outside || !line->bordered || line->outer[axis] || subscript_proved(line->read->args[axis], line->read->tensor->extents[axis])) {
-        if (span > 1) copy_places(l, copying, axis, build_int(build, 0), build_int(build, span), from, to);
-        else copy_axes(l, copying, axis + 1, from, to);
-        return;
-    }
-    Copying border = *copying;
-    border.outside = true;
-    Value *begin = within(l, build_sub(build, build_int(build, 0), copying->from[axis]), span);
-    Value *end = within(l, build_sub(build, build_int(build, line->read->tensor->extents[axis]), copying->from[axis]), span);
-    copy_places(l, &border, axis, build_int(build, 0), begin, from, to);
-    copy_places(l, copying, axis, begin, end, from, to);
-    copy_places(l, &border, axis, end, build_int(build, span), from, to);
+    return *position_step != 0 && *place_step > 0;
 }
 
-/* Copies what a block of vectors reads for the group of rows at hand. */
-static void make_copies(Lowering *l, Windows *windows, const Patch *patch)
-{
-    Builder *build = l->build;
-    for (int k = 0; k < windows->copy_count; k++) {
-        Copy *copy = &windows->copies[k];
-        const LineRead *line = copy->line;
-        const Access *access = find_access(l, line->read->tensor);
-        Copying copying = {.patch = patch, .copy = copy};
-        copy->buffer = build_array(build, "lines", TYPE_F32, line->elements * patch->width * l->target->lanes);
-        int64_t stride = (int64_t)patch->width * l->target->lanes;
-        Value *from = build_int(build, 0);
-        for (int axis = line->read->count - 2; axis >= 0; axis--) {
-            copy->strides[axis] = line->spans[axis] ? stride : 0;
-            if (line->spans[axis]) stride *= line->spans[axis];
-            copying.from[axis] = copy_from(l, windows, line, axis);
-            from = build_add(build, from, build_mul(build, copying.from[axis], build_int(build, access->strides[axis])));
-        }
-        copy->strides[line->read->count - 1] = 1;
-        scope_push(l, NULL);
-        copy_axes(l, &copying, 0, from, build_int(build, 0));
-        scope_pop(l);
-    }
-}
-
-/* From here on the copy is read in its tensor's place. Returns how to read the tensor itself. */
-static Access read_copy(Lowering *l, const Patch *patch, const Copy *copy)
-{
-    Builder *build = l->build;
-    const LineRead *line = copy->line;
-    Access *access = find_access(l, line->read->tensor), lying = *access;
-    Value *before = patch->block;
-    for (int axis = 0; axis < line->read->count - 1; axis++)
-        if (copy->strides[axis])
-            before = build_add(build, before, build_mul(build, copy_from(l, patch->windows, line, axis), build_int(build, copy->strides[axis])));
-    access->buffer = copy->buffer;
-    access->bordered = line->bordered;
-    memcpy(access->strides, copy->strides, sizeof access->strides);
-    access->origin_level = scope_level(l);
-    access->origin = scope_settle(l, (Lowered){before, scope_level(l)}, "before").value;
-    access->origin_step = 1;
-    copy->buffer->written = false; /* not while it is read */
-    return lying;
-}
-
-/* Copies where windows need a border, or are large and positions far apart. */
-static void choose_copies(Lowering *l, Windows *windows)
-{
-    const WindowLines *lines = &windows->lines;
-    int64_t window = 1, stride = 0, farthest = 0;
-    bool bordered = false;
-    if (l->target->lanes > LINE_CHANNELS || !window_lines(l->equation, windows->reduce, &windows->lines)) return;
-    for (int k = 0; k < windows->reduce->index_count; k++) window *= windows->reduce->indices[k]->extent;
-    for (int k = 0; k < lines->count; k++) {
-        bordered |= lines->reads[k].bordered;
-        if (read_stride(l, lines->reads[k].read, windows->position, &stride) && stride > farthest) farthest = stride;
-        windows->copies[k].line = &lines->reads[k];
-    }
-    if (!bordered && (window < LARGE_WINDOW || farthest < FAR_APART || l->target->lanes == 1)) return;
-    windows->copy_count = lines->count;
-    windows->vectors = LINE_CHANNELS / l->target->lanes;
-    windows->block = (Index){.name = "block", .extent = windows->vector->extent / LINE_CHANNELS};
-    windows->group = (Index){.name = "group", .extent = lines->row ? lines->row->extent / lines->rows : 1};
-    for (int k = 0; k < windows->outer_count; k++)
-        if (windows->outer[k] == lines->row) windows->outer[k] = &windows->group;
-    windows->outer[windows->outer_count++] = &windows->block;
-}
-
-/* --- a patch ------------------------------------------------------------------------------------------------------- */
-/* One place of the window, for all positions and vectors of the patch. */
-static void accumulate(Lowering *l, const Patch *patch, Variable *totals[MOST_POSITIONS][MOST_VECTORS])
+/* As many places of the window's last index as registers hold operands for, beside the totals, where the windows of neighbouring positions share
+ * elements. */
+static int places_at_once(Lowering *l, const Patch *patch)
 {
     const Expr *reduce = patch->windows->reduce;
+    if (l->target->lanes == 1 || calls_functions(l, reduce->args[0]) || !can_be_kept(l, reduce->args[0])) return 1;
+    const Index *last = reduce->indices[reduce->index_count - 1];
+    int64_t position_step = 0, place_step = 0;
+    if (!find_steps(l, patch->windows, last, reduce->args[0], &position_step, &place_step)) return 1;
+    if (position_step < 0 || position_step % place_step != 0 || position_step >= place_step * last->extent) return 1;
+    int64_t most = (l->target->registers - OPERAND_REGISTERS - patch->width * patch->height) / patch->width;
+    if (most < 2) return 1;
+    if (most > MOST_PLACES) most = MOST_PLACES;
+    int64_t parts = (last->extent + most - 1) / most;
+    return (int)((last->extent + parts - 1) / parts);
+}
+
+/* Those that read the same elements follow each other, places in order for each position. */
+static void order_pairs(Lowering *l, const Patch *patch, const Places *places, Pair *pairs)
+{
+    int64_t position_step = 0, place_step = 0;
+    if (places->count > 1) find_steps(l, patch->windows, places->index, patch->windows->reduce->args[0], &position_step, &place_step);
+    for (int count = 0; count < places->count * patch->height; count++) {
+        Pair pair = {.position = count % patch->height, .place = count / patch->height};
+        pair.at = pair.position * position_step + pair.place * place_step;
+        int k = count;
+        for (; k > 0 && pairs[k - 1].at > pair.at; k--) pairs[k] = pairs[k - 1];
+        pairs[k] = pair;
+    }
+}
+
+/* Every element that the bound indices read, in a variable of scope `level`: the same one where another pair has read it. */
+static void keep_reads(Lowering *l, const Expr *expr, int level)
+{
+    if (expr->kind == EXPR_READ) {
+        Lowered read = expr->tensor->type == TYPE_F32 ? to_vector(l, lower_expr(l, expr)) : lower_expr(l, expr);
+        if (read.level > level) read.level = level;
+        scope_remember(l, expr, (Lowered){scope_settle(l, read, "x").value, scope_level(l)});
+        return;
+    }
+    for (int k = 0; k < expr->count; k++) keep_reads(l, expr->args[k], level);
+}
+
+/* These places of the window, for all positions and vectors of the patch. */
+static void accumulate(Lowering *l, const Patch *patch, const Places *places, Variable *totals[MOST_POSITIONS][MOST_VECTORS])
+{
+    const Expr *reduce = patch->windows->reduce;
+    Pair pairs[MOST_POSITIONS * MOST_PLACES];
+    int level = scope_level(l);
+    order_pairs(l, patch, places, pairs);
     for (int v = 0; v < patch->width; v++) {
         bind_vector(l, patch, v);
-        for (int r = 0; r < patch->height; r++) {
-            bind_position(l, patch, r);
+        for (int k = 0; k < places->count * patch->height; k++) {
+            Variable *total = totals[pairs[k].position][v];
+            bind_position(l, patch, pairs[k].position);
+            if (places->index) scope_bind(l, places->index, places->base, places->base_level, places->first + pairs[k].place);
+            if (places->count > 1) keep_reads(l, reduce->args[0], level);
             Value *x = lower_vector(l, reduce->args[0]);
-            build_set(l->build, totals[r][v], reduction_combine(l, reduce->reduction, build_variable(l->build, totals[r][v]), x));
+            build_set(l->build, total, reduction_combine(l, reduce->reduction, build_variable(l->build, total), x));
             scope_pop(l);
         }
         scope_pop(l);
     }
+}
+
+static void reduce_last(Lowering *l, const Patch *patch, Variable *totals[MOST_POSITIONS][MOST_VECTORS])
+{
+    Builder *build = l->build;
+    const Expr *reduce = patch->windows->reduce;
+    if (reduce->index_count == 0) {
+        accumulate(l, patch, &(Places){.count = 1}, totals);
+        return;
+    }
+    const Index *last = reduce->indices[reduce->index_count - 1];
+    int count = places_at_once(l, patch), rest = (int)(last->extent % count);
+    int64_t full = last->extent - rest;
+    Places places = {.index = last, .base = build_int(build, 0), .count = count};
+    Statement *loop = full > count ? loop_open(l, last->name, build_int(build, 0), build_int(build, full), count) : NULL;
+    if (loop) places.base = loop_variable(l, loop), places.base_level = scope_level(l);
+    accumulate(l, patch, &places, totals);
+    loop_close(l, loop);
+    if (rest) accumulate(l, patch, &(Places){.index = last, .base = build_int(build, 0), .first = (int)full, .count = rest}, totals);
 }
 
 static void reduce_patch(Lowering *l, const Patch *patch, Variable *totals[MOST_POSITIONS][MOST_VECTORS])
@@ -250,11 +166,17 @@ static void reduce_patch(Lowering *l, const Patch *patch, Variable *totals[MOST_
     const Expr *reduce = windows->reduce;
     Statement *loops[MAX_RANK * 2];
     Access lying[MOST_LINE_READS];
-    for (int k = 0; k < windows->copy_count; k++) lying[k] = read_copy(l, patch, &windows->copies[k]);
+    Value *turn = build_int(l->build, 0);
+    int64_t turns = 1;
     scope_push(l, NULL);
-    for (int k = 0; k < reduce->index_count; k++) loops[k] = loop_over(l, reduce->indices[k]);
-    accumulate(l, patch, totals);
-    for (int k = reduce->index_count; k > 0; k--) loop_close(l, loops[k - 1]);
+    for (int k = 0; k + 1 < reduce->index_count; k++) {
+        loops[k] = loop_over(l, reduce->indices[k]);
+        if (k == 0) turn = scope_find(l, reduce->indices[0])->base, turns = reduce->indices[0]->extent;
+        for (int n = 0; k == 0 && n < windows->copy_count; n++) fetch_places_ahead(l, patch, &windows->copies[n], turn, turns);
+    }
+    for (int k = 0; k < windows->copy_count; k++) lying[k] = read_window_copy(l, patch, &windows->copies[k]);
+    reduce_last(l, patch, totals);
+    for (int k = reduce->index_count - 1; k > 0; k--) loop_close(l, loops[k - 1]);
     scope_pop(l);
     for (int k = 0; k < windows->copy_count; k++) {
         windows->copies[k].buffer->written = true;
@@ -304,16 +226,6 @@ static void store_patch_in_loop(Lowering *l, const Patch *patch, Variable *total
 }
 
 /* Where operands lie far apart, so do the results and what the epilogue adds: their lines are fetched while the window is summed. */
-static void prefetch_line(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank)
-{
-    const Access *access = find_access(l, tensor);
-    Address address = {0};
-    for (int axis = 0; axis < rank; axis++)
-        if (access->strides[axis]) address_add(l, &address, subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
-    prefetch(l, access->buffer, address_value(l, &address));
-}
-
 static void prefetch_reads(Lowering *l, const Patch *patch, const Expr *expr)
 {
     int64_t along = 0, across = 0;
@@ -322,7 +234,7 @@ static void prefetch_reads(Lowering *l, const Patch *patch, const Expr *expr)
         for (int k = 0; k < expr->count; k++) prefetch_reads(l, patch, expr->args[k]);
     } else if (read_stride(l, expr, patch->windows->vector, &along) && along == 1 && read_stride(l, expr, patch->windows->position, &across) && across &&
                !expr->otherwise && !find_access(l, expr->tensor)->buffer->local) {
-        prefetch_line(l, expr->tensor, expr->args, expr->count);
+        prefetch_element(l, expr->tensor, expr->args, expr->count);
     }
 }
 
@@ -333,7 +245,7 @@ static void prefetch_patch(Lowering *l, const Patch *patch)
     for (int r = 0; r < patch->height; r++) {
         bind_vector(l, patch, 0);
         bind_position(l, patch, r);
-        prefetch_line(l, equation->result, equation->subscripts, equation->rank);
+        prefetch_element(l, equation->result, equation->subscripts, equation->rank);
         prefetch_reads(l, patch, equation->value);
         scope_pop(l);
         scope_pop(l);
@@ -381,7 +293,8 @@ static void patches(Lowering *l, Windows *windows, const Patch *columns)
 {
     Patch patch = *columns;
     int64_t positions = windows->position->extent;
-    int64_t most = l->target->lanes > 1 && l->target->registers < 32 ? FEW_REGISTERS_POSITIONS : windows->vectors == 1 && windows->copy_count ? MOST_POSITIONS : BLOCK_POSITIONS;
+    bool few = l->target->lanes > 1 && l->target->registers < 32, copied = l->target->lanes > 1 && windows->copy_count;
+    int64_t most = few ? copied ? FEW_REGISTERS_COPIED : FEW_REGISTERS_POSITIONS : copied ? MOST_POSITIONS : BLOCK_POSITIONS;
     int64_t tiles = (positions + most - 1) / most;
     int height = (int)((positions + tiles - 1) / tiles);
     int64_t tall = positions - tiles * (height - 1);
@@ -391,43 +304,54 @@ static void patches(Lowering *l, Windows *windows, const Patch *columns)
     position_tiles(l, &patch, tall * height, tiles - tall);
 }
 
-/* Without vectors the columns of a block follow each other. */
-static void column_patches(Lowering *l, Windows *windows, const Patch *block)
+/* All positions, for the block's vectors in turn. */
+static void block_patches(Lowering *l, Windows *windows, const Patch *block)
 {
-    if (l->target->lanes > 1) {
-        patches(l, windows, block);
-        return;
-    }
     Builder *build = l->build;
     Patch patch = *block;
-    Statement *loop = loop_open(l, windows->vector->name, block->column, build_add(build, block->column, build_int(build, block->width)), 1);
+    if (windows->lines.channels == l->target->lanes) {
+        patches(l, windows, &patch);
+        return;
+    }
+    Value *end = build_add(build, block->block, build_int(build, windows->lines.channels));
+    Statement *loop = loop_open(l, windows->vector->name, block->block, end, l->target->lanes);
     patch.column = loop_variable(l, loop);
     patch.column_level = scope_level(l);
-    patch.width = 1;
     patches(l, windows, &patch);
     loop_close(l, loop);
 }
 
-/* With copies: the rows of the group meet them in turn. */
-static void vector_block(Lowering *l, Windows *windows, Value *column, int level, int width, int part)
+/* A block of channels with copies: the rows of the group meet it in turn. */
+static void copied_block(Lowering *l, Windows *windows)
 {
     Builder *build = l->build;
-    Patch patch = {.windows = windows, .block = column, .column = column, .column_level = level, .width = width, .part = part};
-    if (!windows->copy_count) {
-        patches(l, windows, &patch);
-        return;
-    }
-    make_copies(l, windows, &patch);
     const Index *row = windows->lines.row;
+    Value *block = build_mul(build, scope_find(l, &windows->block)->base, build_int(build, windows->lines.channels));
+    block = scope_settle(l, (Lowered){block, scope_level(l)}, windows->vector->name).value;
+    Patch patch = {.windows = windows, .block = block, .column = block, .column_level = scope_level(l), .width = 1};
     if (!row) {
-        column_patches(l, windows, &patch);
+        begin_window_copies(l, windows, &patch);
+        block_patches(l, windows, &patch);
         return;
     }
-    Value *first = build_mul(build, scope_find(l, &windows->group)->base, build_int(build, windows->lines.rows));
-    Statement *loop = loop_open(l, row->name, first, build_add(build, first, build_int(build, windows->lines.rows)), 1);
+    int64_t rows = row->extent / windows->group.extent;
+    Value *group = windows->group.extent > 1 ? scope_find(l, &windows->group)->base : build_int(build, 0);
+    Value *first = scope_settle(l, (Lowered){build_mul(build, group, build_int(build, rows)), scope_level(l)}, "first").value;
+    scope_push(l, NULL);
+    scope_bind(l, row, first, scope_level(l), 0);
+    begin_window_copies(l, windows, &patch);
+    scope_pop(l);
+    Statement *loop = loop_open(l, row->name, first, build_add(build, first, build_int(build, rows)), 1);
     scope_bind(l, row, loop_variable(l, loop), scope_level(l), 0);
-    column_patches(l, windows, &patch);
+    copy_new_places(l, windows, &patch);
+    block_patches(l, windows, &patch);
     loop_close(l, loop);
+}
+
+static void vector_block(Lowering *l, Windows *windows, Value *column, int level, int width, int part)
+{
+    Patch patch = {.windows = windows, .block = column, .column = column, .column_level = level, .width = width, .part = part};
+    patches(l, windows, &patch);
 }
 
 static void vector_blocks(Lowering *l, Windows *windows)
@@ -435,8 +359,7 @@ static void vector_blocks(Lowering *l, Windows *windows)
     Builder *build = l->build;
     int lanes = l->target->lanes;
     if (windows->copy_count) {
-        Value *column = build_mul(build, scope_find(l, &windows->block)->base, build_int(build, LINE_CHANNELS));
-        vector_block(l, windows, scope_settle(l, (Lowered){column, scope_level(l)}, windows->vector->name).value, scope_level(l), windows->vectors, 0);
+        copied_block(l, windows);
         return;
     }
     int64_t extent = windows->vector->extent, block = (int64_t)windows->vectors * lanes, full = extent / block * block;
@@ -502,7 +425,7 @@ bool lower_windows(Lowering *l)
     int64_t vectors = (windows.vector->extent + l->target->lanes - 1) / l->target->lanes;
     windows.vectors = l->target->lanes == 1 || vectors == 1 ? 1 : BLOCK_VECTORS;
     int64_t work = window_work(&windows);
-    choose_copies(l, &windows);
+    choose_window_copies(l, &windows, !l->kernel->kernel->serial && work >= LEAST_SHARED_WORK);
     l->kernel->tasks = share_tasks(l->kernel->kernel->serial ? 0 : work, outer_total(&windows));
     int outer_pin = l->pin;
     l->pin = scope_level(l);

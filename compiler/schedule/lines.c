@@ -34,21 +34,24 @@ static bool is_outer(const WindowLines *lines, const Equation *equation, const I
     return false;
 }
 
-/* The spans of a read for groups of `rows`. */
-static bool find_spans(const WindowLines *lines, const Equation *equation, LineRead *line, int64_t rows)
+static bool find_spans(const WindowLines *lines, const Equation *equation, LineRead *line)
 {
     line->elements = 1;
+    line->row_axis = -1;
     for (int axis = 0; axis < line->read->count - 1; axis++) {
         Linear linear;
         int64_t span = 1;
         index_linear(line->read->args[axis], &linear);
-        line->constants[axis] = linear.constant;
         line->outer[axis] = false;
         for (int k = 0; k < linear.count; k++) {
             const Index *index = linear.indices[k];
             if (linear.coefficients[k] < 0) return false;
             if (is_outer(lines, equation, index)) line->outer[axis] = true;
-            else span += linear.coefficients[k] * ((index == lines->row ? rows : index->extent) - 1);
+            else if (index != lines->row) span += linear.coefficients[k] * (index->extent - 1);
+            if (index != lines->row) continue;
+            if (line->row_axis >= 0) return false;
+            line->row_axis = axis;
+            line->row_step = linear.coefficients[k];
         }
         if (line->outer[axis] && linear.count > 1) return false;
         line->spans[axis] = line->outer[axis] ? 0 : span;
@@ -63,7 +66,7 @@ static bool add_read(WindowLines *lines, const Equation *equation, const Expr *r
     Linear last;
     const Tensor *tensor = read->tensor;
     LineRead line = {.read = read};
-    if (lines->count == MOST_LINE_READS || !find_spans(lines, equation, &line, 1)) return false;
+    if (lines->count == MOST_LINE_READS || !find_spans(lines, equation, &line)) return false;
     if (!index_linear(read->args[read->count - 1], &last) || last.count != 1 || last.constant || last.indices[0] != lines->vector) return false;
     for (int axis = 0; axis < read->count; axis++) {
         int64_t low, high;
@@ -96,25 +99,18 @@ static bool find_reads(WindowLines *lines, const Equation *equation, const Expr 
     return along ? add_read(lines, equation, expr) : !expr->otherwise;
 }
 
-static int64_t line_bytes(WindowLines *lines, const Equation *equation, int64_t rows)
-{
-    int64_t bytes = 0;
-    for (int k = 0; k < lines->count; k++) {
-        find_spans(lines, equation, &lines->reads[k], rows);
-        bytes += lines->reads[k].elements * LINE_CHANNELS * 4;
-    }
-    return bytes;
-}
+/* A block leaves room for the lines of the tensors at hand: first caches are 32 to 48 KB. */
+enum { MOST_LINE_BYTES = 54 * 1024, MOST_BLOCK_BYTES = 28 * 1024 };
 
 bool window_lines(const Equation *equation, const Expr *reduce, WindowLines *lines)
 {
     int position = window_position(equation, reduce);
-    *lines = (WindowLines){.reduce = reduce, .vector = equation->free[equation->free_count - 1], .position = equation->free[position]};
+    *lines = (WindowLines){.reduce = reduce, .vector = equation->free[equation->free_count - 1], .position = equation->free[position], .channels = LINE_CHANNELS};
     for (int k = equation->free_count - 2; k >= 0 && !lines->row; k--)
         if (k != position && windows_move(reduce->args[0], reduce, equation->free[k])) lines->row = equation->free[k];
     if (lines->vector->extent % LINE_CHANNELS != 0 || !find_reads(lines, equation, reduce->args[0]) || lines->count == 0) return false;
-    int64_t most = lines->row ? lines->row->extent : 1;
-    lines->rows = most;
-    while (lines->rows > 1 && (most % lines->rows != 0 || line_bytes(lines, equation, lines->rows) > MOST_LINE_BYTES)) lines->rows--;
-    return line_bytes(lines, equation, lines->rows) <= MOST_LINE_BYTES;
+    int64_t bytes = 0;
+    for (int k = 0; k < lines->count; k++) bytes += lines->reads[k].elements * LINE_CHANNELS * 4;
+    for (; lines->channels < MOST_BLOCK_CHANNELS && lines->vector->extent % (lines->channels * 2) == 0 && 2 * bytes <= MOST_BLOCK_BYTES; bytes *= 2) lines->channels *= 2;
+    return bytes <= MOST_LINE_BYTES;
 }

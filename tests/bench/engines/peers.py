@@ -135,8 +135,12 @@ class Piece:
         for engine, w in best.items():
             if engine == 'gmlpc, one thread':
                 continue
-            for _ in range(3):
-                self.fresh.setdefault(engine, []).append(self.first(w, engine))
+            found = [self.first(w, engine) for _ in range(3)]
+            if all(found):
+                self.fresh[engine] = found
+            else:
+                self.notes.append(f'{engine}: no first answer from {w.path}')
+                say(self.notes[-1])
 
     def first(self, w, engine):
         if engine.startswith('gmlpc'):
@@ -144,7 +148,8 @@ class Piece:
             process = subprocess.Popen([os.path.join(w.path, 'first'), os.path.join(w.path, 'model.gmw')], stdout=subprocess.PIPE, text=True)
             said = process.stdout.read()  # milliseconds of its parts; its memory as weights + arena + the rest
             process.wait()
-            return {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': float(re.search(r'peak memory ([0-9.]+) MB', said)[1]) * 2**20, 'said': said}
+            memory = re.search(r'peak memory ([0-9.]+) MB', said)
+            return process.returncode == 0 and memory and {'start_ms': (time.monotonic() - begin) * 1e3, 'rss': float(memory[1]) * 2**20, 'said': said}
         again = contest.Worker(w.engine, w.candidate, w.path, self.threads, self.reference, self.directory, machine.probe(self.options.work))
         again.close()
         return again.first
