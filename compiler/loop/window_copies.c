@@ -135,6 +135,7 @@ void begin_window_copies(Lowering *l, Windows *windows, const Patch *patch)
             if (line->spans[axis]) stride *= line->spans[axis];
         }
         Copying copying = {.patch = patch, .copy = copy};
+        if (line->row_axis >= 0 && new_places(line) == line->spans[line->row_axis]) continue;
         scope_push(l, NULL);
         if (line->row_axis >= 0) {
             copying.from = first_place(l, windows, line, line->row_axis);

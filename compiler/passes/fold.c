@@ -1,5 +1,5 @@
 /* Pass fold: equations that depend on weights and constants alone are evaluated when weights are packed, and so are such parts of
- * other equations (exp(w), where(j <= i, w[i, j], 0), two weights multiplied), which get tensors of their own.
+ * other equations (exp(w), where(j <= i, w[i, j], 0), two weights multiplied, a whole sum over them), which get tensors of their own.
  * In: normal form.  Out: `packed` on equations and tensors. What would take much more room than it is made from is left as it is. */
 #include "equation/index.h"
 #include "equation/node_map.h"
@@ -65,7 +65,7 @@ static void mark_packed(Module *module)
 typedef struct {
     Module *module;
     Equation *equation;
-    LIST(Index *) scope;    /* free indices, then those of the reduction, outermost first */
+    LIST(Index *) scope;    /* free indices, then those of the reductions, outermost first */
     LIST(Equation *) made;
     LIST(Expr *) parts;     /* hoisted … */
     LIST(Expr *) reads;     /* … and what they became */
@@ -84,11 +84,12 @@ static void add_scope(Expr *node, void *context)
 static Expr *hoist_part(Folder *folder, Expr *part)
 {
     int64_t bytes = element_type_size(TYPE_F32);
-    for (int i = 0; i < folder->scope.count; i++)
+    int scope = part->kind == EXPR_REDUCE ? folder->equation->free_count : folder->scope.count;
+    for (int i = 0; i < scope; i++)
         if (expr_uses(part, folder->scope.data[i])) bytes *= folder->scope.data[i]->extent;
     Sources sources = sources_of(part);
     if (too_large(bytes, &sources)) return NULL;
-    Part made = part_packed(folder->module, folder->equation, part, folder->scope.data, folder->scope.count);
+    Part made = part_packed(folder->module, folder->equation, part, folder->scope.data, scope);
     if (made.read) list_push(folder->module->arena, &folder->made, made.equation);
     return made.read;
 }
@@ -111,6 +112,20 @@ static Expr *folded_part(Folder *folder, Expr *part)
     list_push(folder->module->arena, &folder->parts, part);
     list_push(folder->module->arena, &folder->reads, read);
     return read;
+}
+
+/* A whole reduction over weights, inside of no other: the first step of a recurrence, whose state is 0. */
+static bool is_reduction(const Folder *folder, const Expr *expr)
+{
+    if (expr->kind != EXPR_REDUCE || expr->integer || !is_weight_only(expr)) return false;
+    Sources sources = sources_of(expr);
+    if (sources.weights == 0 || sources.reductions != 1) return false;
+    for (int i = folder->equation->free_count; i < folder->scope.count; i++) {
+        bool own = false;
+        for (int k = 0; k < expr->index_count; k++) own |= expr->indices[k] == folder->scope.data[i];
+        if (!own && expr_uses(expr, folder->scope.data[i])) return false;
+    }
+    return true;
 }
 
 enum { MAX_FACTORS = 16 };
@@ -183,7 +198,7 @@ static Expr *fold_expr(Folder *folder, Expr *expr)
 {
     Expr *result = node_map_get(&folder->done, expr, NULL);
     if (result) return result;
-    if (is_part(expr)) result = folded_part(folder, expr);
+    if (is_part(expr) || is_reduction(folder, expr)) result = folded_part(folder, expr);
     else if (expr->kind == EXPR_APPLY && (expr->function == FN_MUL || expr->function == FN_DIV) && !expr->integer) result = fold_product(folder, expr);
     if (!result) result = fold_children(folder, expr);
     node_map_put(&folder->done, expr, result);

@@ -1,6 +1,6 @@
 /* Operands that are no plain reads get tensors of their own.
  * In: an expression over some indices.  Out: an equation that computes it into a new tensor, and the READ that stands for it.
- * Weight-only ones are packed equations: evaluated once, when weights are packed. */
+ * Weight-only ones are packed equations: evaluated once, when weights are packed; an earlier one that computes the same serves again. */
 #include "schedule/schedule.h"
 
 #include "equation/index.h"
@@ -29,16 +29,55 @@ static Equation *operand_equation(Scheduler *s, const Equation *user, Tensor *te
     return equation;
 }
 
-static void finish(Scheduler *s, Equation *equation, Expr *value)
+static void find_tensor(Expr *read, bool inside, void *context)
+{
+    (void)inside;
+    const Tensor **first = context;
+    if (!*first) *first = read->tensor;
+}
+
+static const Tensor *first_read(const Equation *equation)
+{
+    const Tensor *first = NULL;
+    expr_reads(equation->value, NULL, find_tensor, &first);
+    return first;
+}
+
+/* Whether another packed equation computes the same: weights that several products share, as the steps of a recurrence do. */
+static bool computes_the_same(Scheduler *s, const Equation *a, const Equation *b)
+{
+    const Tensor *x = a->result, *y = b->result;
+    Substitution map[MAX_RANK * 2];
+    if (x->rank != y->rank || a->free_count != b->free_count || tensor_plan(x)->panels != tensor_plan(y)->panels || first_read(a) != first_read(b)) return false;
+    for (int axis = 0; axis < x->rank; axis++)
+        if (x->extents[axis] != y->extents[axis]) return false;
+    for (int k = 0; k < a->free_count; k++) {
+        if (a->free[k]->extent != b->free[k]->extent) return false;
+        map[k] = (Substitution){a->free[k], expr_index(s->module, b->free[k], b->origin)};
+    }
+    for (int axis = 0; axis < x->rank; axis++)
+        if (!expr_equal(expr_substitute(s->module, a->subscripts[axis], map, a->free_count), b->subscripts[axis])) return false;
+    return expr_equal(expr_substitute(s->module, a->value, map, a->free_count), b->value);
+}
+
+/* The tensor that holds the value: the equation's own, or an earlier one with the same in it. */
+static Tensor *finish(Scheduler *s, Equation *equation, Expr *value)
 {
     if (value->integer) value = expr_apply(s->module, FN_MUL, value, expr_number(s->module, 1, false, value->place), NULL, value->place);
     equation->value = index_simplify(s->module, value);
-    if (equation->packed) {
-        list_push(s->arena, &s->packed, equation);
-    } else {
+    if (!equation->packed) {
         list_push(s->arena, &s->order, equation);
         list_push(s->arena, &s->contractions, NULL);
+        return equation->result;
     }
+    for (int i = 0; i < s->packed.count; i++) {
+        Tensor *other = s->packed.data[i]->result;
+        if (!tensor_plan(other)->operand || !computes_the_same(s, s->packed.data[i], equation)) continue;
+        s->module->tensors.count--; /* the equation's, made last */
+        return other;
+    }
+    list_push(s->arena, &s->packed, equation);
+    return equation->result;
 }
 
 static Expr *fresh_index(Scheduler *s, Equation *equation, Renaming *renaming, const Index *old)
@@ -96,7 +135,7 @@ Expr *materialise(Scheduler *s, const Equation *user, const char *suffix, Expr *
         equation->subscripts[axis] = left_subscript(s, equation, &renaming, &axes[axis]);
         read[axis] = read_subscript(s, &axes[axis]);
     }
-    finish(s, equation, expr_substitute(s->module, value, renaming.map, renaming.count));
+    tensor = finish(s, equation, expr_substitute(s->module, value, renaming.map, renaming.count));
     plan_note(s, user, "%s computed %s: %s", suffix, packed ? "when weights are packed" : "first", tensor->name);
     return expr_read(s->module, tensor, rank, read, NULL, value->place);
 }
@@ -185,7 +224,7 @@ Expr *materialise_panels(Scheduler *s, const Equation *user, Expr *value, int ba
     read[axis++] = expr_apply(module, FN_MOD, n_expr, expr_int(module, columns), NULL, value->place);
 
     Expr *position = flatten(s, equation->subscripts[batch_count], equation->subscripts[rank - 1], columns);
-    finish(s, equation, panel_value(s, value, &renaming, n, position, panels * columns));
+    tensor = finish(s, equation, panel_value(s, value, &renaming, n, position, panels * columns));
     if (!packed) plan_note(s, user, "columns rearranged into panels first: %s", tensor->name);
     return expr_read(module, tensor, rank, read, NULL, value->place);
 }

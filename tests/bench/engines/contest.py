@@ -11,6 +11,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -26,10 +27,10 @@ def cores_for(threads):
     return sorted(os.sched_getaffinity(0))[-threads:]
 
 
-def environment(threads):
-    """Threads for every library; huge pages behind large allocations, for whom they serve."""
+def environment(threads, scratch):
+    """Threads for every library; huge pages behind large allocations, for whom they serve; PyTorch unpacks what it has compiled, and leaves it."""
     return {**os.environ, 'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1', 'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads), 'OPENBLAS_NUM_THREADS': str(threads),
-            'TOKENIZERS_PARALLELISM': 'false', 'PYTHONPATH': HERE}
+            'TOKENIZERS_PARALLELISM': 'false', 'PYTHONPATH': HERE, 'TMPDIR': scratch}
 
 
 class Worker:
@@ -38,10 +39,11 @@ class Worker:
         self.rows, self.error, self.failed, self.first = [], None, None, {}
         outputs = os.path.join(directory, f'outputs-{self.engine}-{candidate}.npz'.replace(' ', '-').replace(',', ''))
         spec = dict(engine=engine, path=path, threads=threads, reference=reference, outputs=outputs, probe=probe, lanes=lanes, cores=cores_for(threads))
+        self.scratch = tempfile.TemporaryDirectory(prefix='gmlpc-bench-', ignore_cleanup_errors=True)
         self.log = open(outputs.replace('.npz', '.log'), 'w')
         begin = time.monotonic()
         self.process = subprocess.Popen([sys.executable, os.path.join(HERE, 'worker.py'), json.dumps(spec)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, env=environment(threads), text=True, bufsize=1)
+                                        stderr=self.log, env=environment(threads, self.scratch.name), text=True, bufsize=1)
         self.first = self.answer(600)
         self.first['start_ms'] = (time.monotonic() - begin) * 1e3
         if 'failed' in self.first:
@@ -80,6 +82,7 @@ class Worker:
             self.process.kill()
         self.process.wait()
         self.log.close()
+        self.scratch.cleanup()
 
 
 def middle(rows):

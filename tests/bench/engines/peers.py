@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import cases
@@ -66,9 +67,9 @@ class Piece:
     def ask(self, engine):
         log = os.path.join(self.directory, f'prepare-{engine}.log')
         os.makedirs(self.directory, exist_ok=True)
-        with open(log, 'w') as out:
+        with open(log, 'w') as out, tempfile.TemporaryDirectory(prefix='gmlpc-bench-', ignore_cleanup_errors=True) as scratch:
             run = subprocess.run([sys.executable, os.path.join(contest.HERE, 'prepare.py'), self.case.name, str(self.batch), engine, self.directory], stdout=subprocess.PIPE,
-                                 stderr=out, text=True, env=contest.environment(os.cpu_count()))
+                                 stderr=out, text=True, env=contest.environment(os.cpu_count(), scratch))
         lines = run.stdout.strip().splitlines()
         return json.loads(lines[-1]) if lines else {'missing': f'preparing ended with code {run.returncode}; see {log}', 'notes': []}
 
