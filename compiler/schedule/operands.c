@@ -73,7 +73,8 @@ static Tensor *finish(Scheduler *s, Equation *equation, Expr *value)
     for (int i = 0; i < s->packed.count; i++) {
         Tensor *other = s->packed.data[i]->result;
         if (!tensor_plan(other)->operand || !computes_the_same(s, s->packed.data[i], equation)) continue;
-        s->module->tensors.count--; /* the equation's, made last */
+        s->module->tensors.count--; /* both were made last */
+        s->module->equations.count--;
         return other;
     }
     list_push(s->arena, &s->packed, equation);
