@@ -98,6 +98,16 @@ Value *address_value(Lowering *l, const Address *address)
     return build_add(build, sum, build_int(build, address->constant));
 }
 
+Address element_address(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank)
+{
+    const Access *access = find_access(l, tensor);
+    Address address = {0};
+    for (int axis = 0; axis < rank; axis++)
+        if (access->strides[axis]) address_add(l, &address, subscripts[axis], access->strides[axis]);
+    address_origin(&address, access);
+    return address;
+}
+
 /* --- subscripts ---------------------------------------------------------------------------------------------------- */
 bool subscript_proved(const Expr *subscript, int64_t extent)
 {
@@ -185,8 +195,8 @@ bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *str
         const Expr *subscript = read->args[axis];
         if (!(node_info(l, subscript)->deps & bit)) continue;
         Linear linear;
-        if (!index_linear(subscript, &linear)) return false;
-        if ((read->otherwise || l->unproved) && !subscript_proved(subscript, read->tensor->extents[axis])) return false;
+        if (!index_linear(subscript, &linear) || (access->ring && axis == access->ring_axis)) return false;
+        if (!access->bordered && (read->otherwise || l->unproved) && !subscript_proved(subscript, read->tensor->extents[axis])) return false;
         *stride += linear_coefficient(&linear, index) * access->strides[axis];
     }
     return true;

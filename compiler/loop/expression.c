@@ -376,13 +376,9 @@ Value *lower_vector(Lowering *l, const Expr *expr)
 void store_result(Lowering *l, Value *value)
 {
     const Equation *equation = l->equation;
-    const Access *access = find_access(l, equation->result);
-    Address address = {0};
-    for (int axis = 0; axis < equation->rank; axis++)
-        if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
+    Address address = element_address(l, equation->result, equation->subscripts, equation->rank);
     Lowered lowered = {value, scope_level(l)};
     if (element_type_is_integer(equation->result->type)) lowered = to_int(l, lowered);
     else lowered = l->vector && address.vector_stride == 1 ? to_vector(l, lowered) : to_real(l, lowered);
-    build_store(l->build, access->buffer, address_value(l, &address), lowered.value, l->vector ? address.part : NULL);
+    build_store(l->build, find_access(l, equation->result)->buffer, address_value(l, &address), lowered.value, l->vector ? address.part : NULL);
 }

@@ -39,15 +39,16 @@ static bool written_alike(Lowering *l, const Index *outer, const Index *inner)
     return far == near * inner->extent;
 }
 
+bool lie_as_one(Lowering *l, const Index *outer, const Index *inner)
+{
+    return written_alike(l, outer, inner) && read_alike(l, l->equation->value, outer, inner);
+}
+
 /* How many indices before number `last` are one with it, each within the next. */
 static int count_joined(Lowering *l, const Contraction *c, int last)
 {
     int count = 0;
-    while (count < last) {
-        const Index *outer = c->m[last - count - 1], *inner = c->m[last - count];
-        if (!written_alike(l, outer, inner) || !read_alike(l, l->equation->value, outer, inner)) break;
-        count++;
-    }
+    while (count < last && lie_as_one(l, c->m[last - count - 1], c->m[last - count])) count++;
     return count;
 }
 

@@ -169,11 +169,14 @@ void address_add(Lowering *l, Address *address, const Expr *subscript, int64_t f
 void address_add_term(Address *address, Value *value, int64_t coefficient, int level);
 void address_origin(Address *address, const Access *access); /* where a block of rows starts */
 Value *address_value(Lowering *l, const Address *address);
+Address element_address(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank); /* at the bound indices */
 Lowered lower_read(Lowering *l, const Expr *read);
 /* Whether the subscript is proved inside [0, extent). */
 bool subscript_proved(const Expr *subscript, int64_t extent);
 /* Static stride of a read along `index`, in elements; false: not a plain one. */
 bool read_stride(Lowering *l, const Expr *read, const Index *index, int64_t *stride);
+/* long_rows.c: whether all that the equation reads and writes steps from one place of `outer` to the next as over all of `inner`. */
+bool lie_as_one(Lowering *l, const Index *outer, const Index *inner);
 
 /* --- lines fetched before they are needed -------------------------------------------------------------------------- */
 /* prefetch.c: the line of an element; to be written, where the kernel writes the buffer. */

@@ -13,12 +13,8 @@ void prefetch(Lowering *l, Buffer *buffer, Value *subscript)
 
 void prefetch_element(Lowering *l, const Tensor *tensor, Expr *const *subscripts, int rank)
 {
-    const Access *access = find_access(l, tensor);
-    Address address = {0};
-    for (int axis = 0; axis < rank; axis++)
-        if (access->strides[axis]) address_add(l, &address, subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
-    prefetch(l, access->buffer, address_value(l, &address));
+    Address address = element_address(l, tensor, subscripts, rank);
+    prefetch(l, find_access(l, tensor)->buffer, address_value(l, &address));
 }
 
 /* The lines that the tile will write in one row, but the first where rows are not aligned: the block before wrote that. */
@@ -30,10 +26,7 @@ void prefetch_row(Lowering *l, const Tile *tile, Value *row, int row_level, int6
     scope_push(l, NULL);
     if (t->row) scope_bind(l, t->row, row, row_level, offset);
     scope_bind(l, t->column, tile->column, tile->column_level, 0);
-    Address address = {0};
-    for (int axis = 0; axis < equation->rank; axis++)
-        if (access->strides[axis]) address_add(l, &address, equation->subscripts[axis], access->strides[axis]);
-    address_origin(&address, access);
+    Address address = element_address(l, equation->result, equation->subscripts, equation->rank);
     scope_pop(l);
     int columns = tile->width * l->target->lanes;
     for (int c = 0; c < columns; c += LINE_FLOATS) {

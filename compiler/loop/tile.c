@@ -20,13 +20,9 @@ typedef struct {
 /* The flat subscript of a read, without the indices of the reduction. */
 static Address operand_address(Lowering *l, const Contraction *c, const Expr *read)
 {
-    Address address = {0};
-    const Access *access = find_access(l, read->tensor);
     scope_push(l, NULL);
     for (int k = 0; k < c->k_count; k++) scope_bind(l, c->k[k], build_int(l->build, 0), 0, 0);
-    for (int axis = 0; axis < read->count; axis++)
-        if (access->strides[axis]) address_add(l, &address, read->args[axis], access->strides[axis]);
-    address_origin(&address, access);
+    Address address = element_address(l, read->tensor, read->args, read->count);
     scope_pop(l);
     return address;
 }

@@ -70,39 +70,15 @@ static bool find_turn(Lowering *l, Turn *turn)
     return true;
 }
 
-/* Whether the result and all that is read step from one place of `index` to the next as far as over `extent` places of `inner`. */
-static bool lies_as_one(Lowering *l, const Expr *expr, const Index *index, const Index *inner, int64_t extent)
-{
-    int64_t far = 0, near = 0;
-    if (expr->kind == EXPR_INDEX) return expr->index != index && expr->index != inner;
-    if (expr->kind == EXPR_READ) return read_stride(l, expr, index, &far) && read_stride(l, expr, inner, &near) && far == near * extent;
-    for (int k = 0; k < expr->count; k++)
-        if (!lies_as_one(l, expr->args[k], index, inner, extent)) return false;
-    return true;
-}
-
-static int64_t result_stride(Lowering *l, const Index *index)
-{
-    const Equation *equation = l->equation;
-    const Access *access = find_access(l, equation->result);
-    int64_t stride = 0;
-    for (int axis = 0; axis < equation->rank; axis++) {
-        Linear linear;
-        if (!index_linear(equation->subscripts[axis], &linear)) return 0;
-        stride += linear_coefficient(&linear, index) * access->strides[axis];
-    }
-    return stride;
-}
-
 /* Outer indices, innermost first, that lie as one with `inner`: it runs over all of them while they are 0. */
 static int64_t join(Lowering *l, Turn *turn, const Index *inner)
 {
     int64_t extent = inner->extent;
     for (int k = turn->outer_count - 1; k >= 0; k--) {
         const Index *index = turn->outer[k];
-        if (!result_stride(l, inner) || result_stride(l, index) != result_stride(l, inner) * extent || !lies_as_one(l, l->equation->value, index, inner, extent)) continue;
+        if (!lie_as_one(l, index, inner)) continue;
+        inner = turn->joined[turn->joined_count++] = index;
         extent *= index->extent;
-        turn->joined[turn->joined_count++] = index;
         memmove(turn->outer + k, turn->outer + k + 1, (size_t)(--turn->outer_count - k) * sizeof *turn->outer);
     }
     return extent;

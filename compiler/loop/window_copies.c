@@ -46,7 +46,7 @@ static void copy_places(Lowering *l, const Copying *copying, int axis, Value *fi
     Statement *loop = loop_open(l, "p", begin, end, 1);
     Value *p = loop_variable(l, loop);
     Value *place = build_sub(build, p, first);
-    if (axis == line->row_axis) place = scope_settle(l, (Lowered){build_op(build, OP_MOD, p, build_int(build, line->spans[axis]), NULL), scope_level(l)}, "place").value;
+    if (axis == line->row_axis) place = scope_settle(l, (Lowered){build_op(build, OP_MOD, p, build_int(build, row_span(line)), NULL), scope_level(l)}, "place").value;
     copy_axes(l, copying, axis + 1, build_add(build, from, build_mul(build, p, build_int(build, access->strides[axis]))),
               build_add(build, to, build_mul(build, place, build_int(build, copy->strides[axis]))));
     loop_close(l, loop);
@@ -117,8 +117,7 @@ static void copy_axes(Lowering *l, const Copying *copying, int axis, Value *from
 /* Places of the row's axis that a row reads and the row before doesn't. */
 static int64_t new_places(const LineRead *line)
 {
-    int64_t span = line->spans[line->row_axis];
-    return line->row_step < span ? line->row_step : span;
+    return line->row_step < row_span(line) ? line->row_step : row_span(line);
 }
 
 void begin_window_copies(Lowering *l, Windows *windows, const Patch *patch)
@@ -135,11 +134,11 @@ void begin_window_copies(Lowering *l, Windows *windows, const Patch *patch)
             if (line->spans[axis]) stride *= line->spans[axis];
         }
         Copying copying = {.patch = patch, .copy = copy};
-        if (line->row_axis >= 0 && new_places(line) == line->spans[line->row_axis]) continue;
+        if (line->row_axis >= 0 && new_places(line) == row_span(line)) continue;
         scope_push(l, NULL);
         if (line->row_axis >= 0) {
             copying.from = first_place(l, windows, line, line->row_axis);
-            copying.to = build_add(build, copying.from, build_int(build, line->spans[line->row_axis] - new_places(line)));
+            copying.to = build_add(build, copying.from, build_int(build, row_span(line) - new_places(line)));
         }
         copy_axes(l, &copying, 0, build_int(build, 0), build_int(build, 0));
         scope_pop(l);
@@ -147,14 +146,14 @@ void begin_window_copies(Lowering *l, Windows *windows, const Patch *patch)
 }
 
 /* Where rows to come will read, in this block of channels or, behind the last row, in the next one; places from `from` on are copied now. */
-static Value *look_ahead(Lowering *l, const Windows *windows, const LineRead *line, Value *from)
+static Value *rows_to_come(Lowering *l, const Windows *windows, const LineRead *line, Value *from)
 {
     Builder *build = l->build;
     const Expr *read = line->read;
     const Access *access = find_access(l, read->tensor);
     int64_t extent = read->tensor->extents[line->row_axis];
     if (tensor_count(read->tensor) * 4 < FAR_BYTES || l->target->lanes == 1) return NULL;
-    Value *ahead = scope_settle(l, (Lowered){build_add(build, from, build_int(build, ROWS_AHEAD * new_places(line))), scope_level(l)}, "ahead").value;
+    Value *ahead = scope_settle(l, (Lowered){build_add(build, from, build_int(build, ROWS_AHEAD * line->row_step)), scope_level(l)}, "ahead").value;
     Value *over = scope_settle(l, (Lowered){build_op(build, OP_FLOORDIV, ahead, build_int(build, extent), NULL), scope_level(l)}, "over").value;
     Value *place = build_sub(build, ahead, build_mul(build, over, build_int(build, extent)));
     Value *at = build_mul(build, over, build_int(build, windows->lines.channels));
@@ -173,13 +172,13 @@ void copy_new_places(Lowering *l, Windows *windows, const Patch *patch)
         copy->ahead = NULL;
         if (line->row_axis < 0) continue;
         Copying copying = {.patch = patch, .copy = copy};
-        Value *from = build_add(build, first_place(l, windows, line, line->row_axis), build_int(build, line->spans[line->row_axis] - new_places(line)));
+        Value *from = build_add(build, first_place(l, windows, line, line->row_axis), build_int(build, row_span(line) - new_places(line)));
         copying.from = scope_settle(l, (Lowered){from, scope_level(l)}, "from").value;
         copying.to = build_add(build, copying.from, build_int(build, new_places(line)));
         scope_push(l, NULL);
         copy_axes(l, &copying, 0, build_int(build, 0), build_int(build, 0));
         scope_pop(l);
-        copy->ahead = look_ahead(l, windows, line, copying.from);
+        copy->ahead = rows_to_come(l, windows, line, copying.from);
     }
 }
 
@@ -215,7 +214,7 @@ Access read_window_copy(Lowering *l, const Patch *patch, const Copy *copy)
             before = build_add(build, before, build_mul(build, first_place(l, patch->windows, line, axis), build_int(build, copy->strides[axis])));
     access->buffer = copy->buffer;
     access->bordered = line->bordered;
-    access->ring = line->row_axis >= 0 ? line->spans[line->row_axis] : 0;
+    access->ring = row_span(line);
     access->ring_axis = line->row_axis;
     memcpy(access->strides, copy->strides, sizeof access->strides);
     access->origin_level = scope_level(l);
@@ -231,7 +230,7 @@ static int64_t row_groups(const Windows *windows, int64_t others)
     const WindowLines *lines = &windows->lines;
     int64_t rows = lines->row->extent, span = 1;
     for (int k = 0; k < lines->count; k++)
-        if (lines->reads[k].row_axis >= 0 && lines->reads[k].spans[lines->reads[k].row_axis] > span) span = lines->reads[k].spans[lines->reads[k].row_axis];
+        if (row_span(&lines->reads[k]) > span) span = row_span(&lines->reads[k]);
     for (int64_t groups = 1; rows / groups >= span; groups++)
         if (rows % groups == 0 && groups * others >= ENOUGH_TASKS) return groups;
     return 1;

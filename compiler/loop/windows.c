@@ -65,15 +65,7 @@ static bool find_steps(Lowering *l, const Windows *windows, const Index *place, 
             if (find_steps(l, windows, place, expr->args[k], position_step, place_step)) return true;
         return false;
     }
-    const Access *access = find_access(l, expr->tensor);
-    *position_step = *place_step = 0;
-    for (int axis = 0; axis < expr->count; axis++) {
-        Linear linear;
-        if (!index_linear(expr->args[axis], &linear)) return false;
-        *position_step += linear_coefficient(&linear, windows->position) * access->strides[axis];
-        *place_step += linear_coefficient(&linear, place) * access->strides[axis];
-    }
-    return *position_step != 0 && *place_step > 0;
+    return read_stride(l, expr, windows->position, position_step) && read_stride(l, expr, place, place_step) && *position_step != 0 && *place_step > 0;
 }
 
 /* As many places of the window's last index as registers hold operands for, beside the totals, where the windows of neighbouring positions share

@@ -99,7 +99,8 @@ static bool find_reads(WindowLines *lines, const Equation *equation, const Expr 
     return along ? add_read(lines, equation, expr) : !expr->otherwise;
 }
 
-/* A block leaves room for the lines of the tensors at hand: first caches are 32 to 48 KB. */
+/* At most: what leaves room on the stack (loop.h); a block of more channels leaves room for the lines of the tensors at hand, too, in a first cache of
+ * 32 to 48 KB. */
 enum { MOST_LINE_BYTES = 54 * 1024, MOST_BLOCK_BYTES = 28 * 1024 };
 
 bool window_lines(const Equation *equation, const Expr *reduce, WindowLines *lines)

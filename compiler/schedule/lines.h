@@ -18,6 +18,9 @@ typedef struct {
     int64_t elements;            /* of all axes but the last */
 } LineRead;
 
+/* Places of the row's axis that a row reads; 0: it moves along none. */
+static inline int64_t row_span(const LineRead *line) { return line->row_axis < 0 ? 0 : line->spans[line->row_axis]; }
+
 typedef struct {
     const Expr *reduce;
     const Index *vector, *position; /* channels, and the innermost of the others that windows move along */
